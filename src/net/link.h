@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link.h - network interfaces, by rtnetlink.
+ *
+ * Names and presence for the daemon; making a veth pair for `waylay exec`.
+ */
+#ifndef WL_NET_LINK_H
+#define WL_NET_LINK_H
+
+#include "base/err.h"
+#include "net/addr.h"
+#include "net/nl.h"
+
+/* Call fn for every interface.  0 or -errno. */
+typedef void (*link_fn)(void *ctx, const char *name, int ifindex);
+int link_each(struct nl *nl, link_fn fn, void *ctx, struct err *e);
+
+/* A veth pair: `name` here, `peer` in the namespace of descriptor peer_ns. */
+int link_add_veth(struct nl *nl, const char *name, const char *peer,
+		  int peer_ns, struct err *e);
+int link_set_up(struct nl *nl, const char *name, struct err *e);
+/* Add address/len to the interface; IPv6 without duplicate detection. */
+int link_add_addr(struct nl *nl, const char *name, const struct addr *addr,
+		  unsigned len, struct err *e);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sock.c - listeners, legs and the raw sender; see sock.h.
+ */
+#include "net/sock.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/in6.h>
+
+/* Options that differ between the families only by level and name. */
+enum family_option { OPT_TRANSPARENT, OPT_RECVORIGDST, OPT_RECVERR,
+		     OPT_MTU_DISCOVER };
+
+struct option_name {
+	int level, name;
+};
+
+static const struct option_name v4_options[] = {
+	[OPT_TRANSPARENT] = { SOL_IP, IP_TRANSPARENT },
+	[OPT_RECVORIGDST] = { SOL_IP, IP_RECVORIGDSTADDR },
+	[OPT_RECVERR] = { SOL_IP, IP_RECVERR },
+	[OPT_MTU_DISCOVER] = { SOL_IP, IP_MTU_DISCOVER },
+};
+
+static const struct option_name v6_options[] = {
+	[OPT_TRANSPARENT] = { SOL_IPV6, IPV6_TRANSPARENT },
+	[OPT_RECVORIGDST] = { SOL_IPV6, IPV6_RECVORIGDSTADDR },
+	[OPT_RECVERR] = { SOL_IPV6, IPV6_RECVERR },
+	[OPT_MTU_DISCOVER] = { SOL_IPV6, IPV6_MTU_DISCOVER },
+};
+
+static int set(int fd, int level, int name, int value)
+{
+	if (setsockopt(fd, level, name, &value, sizeof(value)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_family(int fd, int family, enum family_option option, int value)
+{
+	const struct option_name *o = family == AF_INET6 ? v6_options
+							 : v4_options;
+
+	return set(fd, o[option].level, o[option].name, value);
+}
+
+/* Close fd and hand the error on; for the end of a function that failed. */
+static int fail(int fd, int error)
+{
+	close(fd);
+	return error;
+}
+
+static int set_linger_reset(int fd, bool is_reset)
+{
+	struct linger l = { .l_onoff = is_reset, .l_linger = 0 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l)) < 0)
+		return -errno;
+	return 0;
+}
+
+static int open_marked(int family, int type, int proto, uint32_t mark)
+{
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, proto);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	/* Without its mark our own traffic would be intercepted again. */
+	error = set(fd, SOL_SOCKET, SO_MARK, (int)mark);
+	return error < 0 ? fail(fd, error) : fd;
+}
+
+static int bind_to(int fd, const struct addr *at)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(at, &ss);
+
+	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+static const char *type_name(int type)
+{
+	return type == SOCK_STREAM ? "tcp" : "udp";
+}
+
+/* What both kinds of listener need, up to and with bind. */
+static int open_listener(int type, struct addr *at, uint32_t mark,
+			 struct err *e)
+{
+	char text[ADDR_TEXT_MAX];
+	int error, fd = open_marked(at->family, type, 0, mark);
+
+	addr_format(at, text);
+	if (fd < 0)
+		return err_errno(e, -fd, "cannot open a %s socket for %s",
+				 type_name(type), text);
+	error = set_family(fd, at->family, OPT_TRANSPARENT, 1);
+	if (error < 0)
+		return fail(fd, err_errno(e, -error, "cannot make the %s "
+					  "listener on %s transparent",
+					  type_name(type), text));
+	if (at->family == AF_INET6)
+		error = set(fd, SOL_IPV6, IPV6_V6ONLY, 1);
+	if (!error)
+		error = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!error)
+		error = set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (!error)
+		error = bind_to(fd, at);
+	if (!error)
+		error = sock_local_addr(fd, at);
+	if (error < 0)
+		return fail(fd, err_errno(e, -error, "cannot listen on %s/%s",
+					  text, type_name(type)));
+	return fd;
+}
+
+int sock_listen_tcp(struct addr *at, uint32_t mark, struct err *e)
+{
+	int error, fd = open_listener(SOCK_STREAM, at, mark, e);
+
+	if (fd < 0)
+		return fd;
+	error = set_linger_reset(fd, true);
+	if (!error)
+		error = set(fd, SOL_TCP, TCP_NODELAY, 1);
+	if (!error)
+		error = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (!error && listen(fd, SOCK_BACKLOG) < 0)
+		error = -errno;
+	if (error < 0)
+		return fail(fd, err_errno(e, -error, "cannot listen (tcp)"));
+	return fd;
+}
+
+int sock_listen_udp(struct addr *at, uint32_t mark, struct err *e)
+{
+	int error, fd = open_listener(SOCK_DGRAM, at, mark, e);
+
+	if (fd < 0)
+		return fd;
+	error = set_family(fd, at->family, OPT_RECVORIGDST, 1);
+	if (error < 0)
+		return fail(fd, err_errno(e, -error, "cannot ask for original "
+					  "destinations of datagrams"));
+	/* A larger queue helps bursts; the limit of the host may cut it. */
+	(void)set(fd, SOL_SOCKET, SO_RCVBUF, 4 << 20);
+	return fd;
+}
+
+int sock_probe_free(int type, const struct addr *at, struct err *e)
+{
+	char text[ADDR_TEXT_MAX];
+	int error = 0, fd;
+
+	fd = socket(at->family, type | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_errno(e, errno, "cannot open a %s socket",
+				 type_name(type));
+	if (at->family == AF_INET6)
+		error = set(fd, SOL_IPV6, IPV6_V6ONLY, 1);
+	/* Passes over connections in TIME_WAIT, not over a listener. */
+	if (!error && type == SOCK_STREAM)
+		error = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!error)
+		error = bind_to(fd, at);
+	close(fd);
+	if (error < 0)
+		return err_errno(e, -error, "cannot listen on %s/%s",
+				 addr_format(at, text), type_name(type));
+	return 0;
+}
+
+/* Bind a leg to an address that may not be ours. */
+static int bind_foreign(int fd, const struct addr *src)
+{
+	int error = set_family(fd, src->family, OPT_TRANSPARENT, 1);
+
+	if (!error)
+		error = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!error && !src->port)
+		error = set(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	return error < 0 ? error : bind_to(fd, src);
+}
+
+int sock_leg_tcp(int family, const struct addr *src, uint32_t mark)
+{
+	int error, fd = open_marked(family, SOCK_STREAM, 0, mark);
+
+	if (fd < 0)
+		return fd;
+	error = set_linger_reset(fd, true);
+	if (!error)
+		error = set(fd, SOL_TCP, TCP_NODELAY, 1);
+	if (!error)
+		error = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (!error && src)
+		error = bind_foreign(fd, src);
+	return error < 0 ? fail(fd, error) : fd;
+}
+
+int sock_connect(int fd, const struct addr *dst)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(dst, &ss);
+
+	return connect(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+static int attach_drop_all(int fd)
+{
+	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog prog = { .len = 1, .filter = &drop };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+		       sizeof(prog)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* kernel-facts K19: bound but not yet connected, the socket would match
+ * datagrams from any server to this client port. */
+static int bind_and_connect(int fd, const struct addr *src,
+			    const struct addr *dst)
+{
+	int error = attach_drop_all(fd);
+
+	if (!error)
+		error = bind_foreign(fd, src);
+	if (!error)
+		error = sock_connect(fd, dst);
+	if (!error)
+		error = set(fd, SOL_SOCKET, SO_DETACH_FILTER, 0);
+	return error;
+}
+
+int sock_leg_udp(const struct addr *src, const struct addr *dst, uint32_t mark)
+{
+	int error, fd = open_marked(dst->family, SOCK_DGRAM, 0, mark);
+
+	if (fd < 0)
+		return fd;
+	error = set_family(fd, dst->family, OPT_RECVERR, 1);
+	/* What came in one piece leaves in one piece; see udp.c. */
+	if (!error)
+		error = set_family(fd, dst->family, OPT_MTU_DISCOVER,
+				   IP_PMTUDISC_PROBE);
+	if (!error)
+		error = src ? bind_and_connect(fd, src, dst)
+			    : sock_connect(fd, dst);
+	return error < 0 ? fail(fd, error) : fd;
+}
+
+int sock_raw_sender(int family, uint32_t mark, struct err *e)
+{
+	int fd = open_marked(family, SOCK_RAW, IPPROTO_RAW, mark);
+
+	if (fd < 0)
+		return err_errno(e, -fd, "cannot open a raw socket");
+	/* A burst of answers should not be cut by the default of 208 KiB. */
+	(void)set(fd, SOL_SOCKET, SO_SNDBUF, 1 << 20);
+	return fd;
+}
+
+int sock_local_addr(int fd, struct addr *out)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	addr_from_sockaddr((struct sockaddr *)&ss, out);
+	return 0;
+}
+
+int sock_error(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return errno;
+	return error;
+}
+
+void sock_close_orderly(int fd)
+{
+	(void)set_linger_reset(fd, false); /* fails only on a dead socket */
+	close(fd);
+}
