@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * eval.c - the reference evaluator; see eval.h.
+ *
+ * Written to be obviously right, not fast: it is what engines are compared
+ * with.  Only the look-ups in sets (set.c) are made for large inputs.
+ */
+#include "policy/eval.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool ifname_matches(const char *pattern, const char *ifname)
+{
+	size_t len = strlen(pattern);
+
+	if (len && pattern[len - 1] == '*')
+		return strncmp(pattern, ifname, len - 1) == 0;
+	return strcmp(pattern, ifname) == 0;
+}
+
+/* ::ffff:a.b.c.d on the wire is nobody's address. */
+static bool is_v4_mapped(const struct addr *a)
+{
+	static const uint8_t head[12] = { [10] = 0xff, [11] = 0xff };
+
+	return a->family == AF_INET6 && memcmp(a->ip, head, 12) == 0;
+}
+
+static bool is_unspecified(const struct addr *a)
+{
+	static const uint8_t zeros[16];
+
+	if (a->family == AF_INET)
+		return a->ip[0] == 0; /* all of "this network", 0/8 */
+	return memcmp(a->ip, zeros, 16) == 0;
+}
+
+static bool is_many(const struct addr *a)
+{
+	static const uint8_t ones[4] = { 255, 255, 255, 255 };
+
+	if (a->family == AF_INET6)
+		return a->ip[0] == 0xff;
+	return (a->ip[0] & 0xf0) == 0xe0 || memcmp(a->ip, ones, 4) == 0;
+}
+
+static bool is_special(const struct addr *a)
+{
+	return is_many(a) || is_unspecified(a) || addr_is_loopback(a) ||
+	       addr_is_link_local(a) || is_v4_mapped(a);
+}
+
+static bool is_from(const struct intercept *i, const char *ifname)
+{
+	if (!ifname)
+		return i->from_host;
+	for (size_t n = 0; n < i->ifname_count; n++) {
+		if (ifname_matches(i->ifnames[n], ifname))
+			return true;
+	}
+	return false;
+}
+
+/* A listener of one family cannot take the packets of the other. */
+static bool can_deliver(const struct intercept *i, const struct addr *dst)
+{
+	return !i->has_deliver || i->deliver.family == dst->family;
+}
+
+static bool is_selected(const struct intercept *i, const struct facts *f)
+{
+	return is_from(i, f->ifname) && can_deliver(i, &f->dst) &&
+	       port_set_has(&i->ports[f->proto], f->dst.port);
+}
+
+static bool is_excepted(const struct intercept *i, const struct facts *f)
+{
+	return net_set_has(&i->except_src.set, &f->src) ||
+	       net_set_has(&i->except_dst.set, &f->dst) ||
+	       port_set_has(&i->except_port, f->dst.port);
+}
+
+static bool is_rule_for(const struct rule *r, size_t intercept,
+			enum proto proto, const struct addr *src,
+			const struct addr *dst)
+{
+	return (!r->has_intercept || r->intercept == intercept) &&
+	       (r->protos & 1u << proto) &&
+	       (!r->src.count || net_set_has(&r->src.set, src)) &&
+	       (!r->dst.count || net_set_has(&r->dst.set, dst)) &&
+	       (!r->has_ports || port_set_has(&r->ports, dst->port));
+}
+
+size_t eval_rules(const struct config *c, size_t intercept, enum proto proto,
+		  const struct addr *src, const struct addr *dst)
+{
+	size_t i = 0;
+
+	assert(c->rule_count); /* check.c has put a default at the end */
+	while (i < c->rule_count - 1 &&
+	       !is_rule_for(&c->rules[i], intercept, proto, src, dst))
+		i++;
+	return i;
+}
+
+static enum verdict_kind kind_of_upstream(enum upstream_kind kind)
+{
+	switch (kind) {
+	case UPSTREAM_REJECT:
+		return VERDICT_REJECT;
+	case UPSTREAM_DROP:
+		return VERDICT_DROP;
+	case UPSTREAM_DIRECT:
+	case UPSTREAM_PROXY_V1:
+	case UPSTREAM_PROXY_V2:
+		break;
+	}
+	return VERDICT_RELAY;
+}
+
+static void take(const struct config *c, size_t intercept,
+		 const struct facts *f, struct verdict *out)
+{
+	size_t rule, upstream;
+
+	out->reason = PASS_NONE;
+	out->intercept = (int)intercept;
+	if (c->intercepts[intercept].has_deliver) {
+		out->kind = VERDICT_DELIVER;
+		return;
+	}
+	rule = eval_rules(c, intercept, f->proto, &f->src, &f->dst);
+	upstream = c->rules[rule].upstream;
+	out->kind = kind_of_upstream(c->upstreams[upstream].kind);
+	out->rule = (int)rule;
+	out->upstream = (int)upstream;
+}
+
+/* Offer the packet to each intercept until one takes it. */
+static void offer(const struct config *c, const struct facts *f,
+		  struct verdict *out)
+{
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		if (!is_selected(&c->intercepts[i], f))
+			continue;
+		if (!is_excepted(&c->intercepts[i], f)) {
+			take(c, i, f, out);
+			return;
+		}
+		out->reason = PASS_EXCEPT;
+	}
+}
+
+void eval_packet(const struct config *c, const struct facts *f,
+		 struct verdict *out)
+{
+	struct verdict v = { .kind = VERDICT_PASS,
+			     .reason = PASS_NO_INTERCEPT,
+			     .intercept = -1,
+			     .rule = -1,
+			     .upstream = -1 };
+
+	*out = v;
+	if (f->is_dst_local)
+		out->reason = PASS_DST_LOCAL;
+	else if (is_special(&f->dst))
+		out->reason = PASS_DST_SPECIAL;
+	else
+		offer(c, f, out);
+}
+
+const char *verdict_name(enum verdict_kind kind)
+{
+	static const char *const names[] = {
+		[VERDICT_PASS] = "pass",       [VERDICT_RELAY] = "relay",
+		[VERDICT_DELIVER] = "deliver", [VERDICT_REJECT] = "reject",
+		[VERDICT_DROP] = "drop",
+	};
+
+	static_assert(sizeof(names) / sizeof(names[0]) == VERDICT_DROP + 1,
+		      "every verdict has a name");
+	return names[kind];
+}
+
+const char *pass_reason_name(enum pass_reason reason)
+{
+	static const char *const names[] = {
+		[PASS_NONE] = "it does not pass",
+		[PASS_DST_LOCAL] = "addressed to this host",
+		[PASS_DST_SPECIAL] = "an address that is never intercepted",
+		[PASS_NO_INTERCEPT] = "no intercept selects it",
+		[PASS_EXCEPT] = "excepted",
+	};
+
+	static_assert(sizeof(names) / sizeof(names[0]) == PASS_EXCEPT + 1,
+		      "every reason has a name");
+	return names[reason];
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * model.h - what a configuration means.
+ *
+ * The model is plain data in one arena: made by parse.c, completed and judged
+ * by check.c, printed by print.c, evaluated by eval.c, and const after that.
+ * It knows nothing of kernels, sockets or files.  Words are those of
+ * doc/architecture.md.  Read eval.h next: it says what the model decides.
+ *
+ * Two forms live side by side where a person's words matter: the terms as
+ * written ("private", a list's name) for printing, and the resolved set
+ * (sorted, disjoint prefixes) for deciding.
+ */
+#ifndef WL_POLICY_MODEL_H
+#define WL_POLICY_MODEL_H
+
+#include "net/addr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+
+enum {
+	NAME_TEXT_MAX = 32,    /* of intercepts, lists, upstreams, with NUL */
+	INTERCEPTS_MAX = 64,
+	UPSTREAMS_MAX = 256,   /* the three built in included */
+	LISTS_MAX = 256,
+	RULES_MAX = 4096,
+	IFNAMES_MAX = 64,      /* in one intercept */
+	IFNAME_BYTES_MAX = 15, /* with the * of a pattern */
+	CONFIG_BYTES_MAX = 16 * 1024 * 1024,
+};
+
+/* A place in the text, for messages.  line 0: not from the text. */
+struct place {
+	uint32_t line;	 /* from 1 */
+	uint32_t column; /* in bytes, from 1 */
+	uint32_t length; /* in bytes, what the caret line underlines */
+};
+
+/* --- sets ------------------------------------------------------------- */
+
+struct port_range {
+	uint16_t first, last; /* 1..65535, first <= last */
+};
+
+/* Sorted, disjoint and not adjacent.  "any" is one range 1-65535. */
+struct port_set {
+	struct port_range *ranges;
+	size_t count; /* 0: no port at all */
+};
+
+/* Sorted by prefix_compare(), disjoint (a covered prefix is dropped). */
+struct net_set {
+	struct prefix *prefixes;
+	size_t count;
+};
+
+enum net_term_kind { NET_TERM_PREFIX, NET_TERM_PRIVATE, NET_TERM_LIST };
+
+struct net_term {
+	enum net_term_kind kind;
+	struct prefix prefix; /* NET_TERM_PREFIX */
+	size_t list;	      /* NET_TERM_LIST: index into config.lists */
+	struct place at;
+};
+
+/* Addresses as written and as resolved by check.c. */
+struct net_expr {
+	struct net_term *terms;
+	size_t count; /* 0: not given (a rule then matches every address) */
+	struct net_set set;
+};
+
+/* --- the parts of a configuration ---------------------------------------- */
+
+enum engine_kind { ENGINE_AUTO, ENGINE_EBPF, ENGINE_NFT, ENGINE_IPTABLES };
+enum on_failure { ON_FAILURE_OPEN, ON_FAILURE_CLOSED };
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO,
+		 LOG_LEVEL_DEBUG };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+enum proto { PROTO_TCP, PROTO_UDP, PROTO_COUNT };
+
+/* list NAME { net PREFIX, PREFIX...; } */
+struct list {
+	const char *name;
+	struct prefix *nets; /* as written */
+	size_t count;
+	struct place at; /* the name */
+};
+
+/* intercept NAME { from ...; tcp ...; udp ...; except ...; deliver ...; } */
+struct intercept {
+	const char *name;
+	const char **ifnames; /* "eth1", "veth-apps*" (trailing * only) */
+	size_t ifname_count;
+	bool from_host; /* `from host`: this machine's own traffic */
+	struct port_set ports[PROTO_COUNT];
+	struct net_expr except_src, except_dst;
+	struct port_set except_port; /* destination ports */
+	bool has_deliver;
+	struct addr deliver; /* another program's transparent listener */
+	bool require_listener;
+	struct place at;
+};
+
+enum upstream_kind {
+	UPSTREAM_DIRECT,
+	UPSTREAM_REJECT,
+	UPSTREAM_DROP,
+	UPSTREAM_PROXY_V1,
+	UPSTREAM_PROXY_V2,
+};
+
+enum upstream_source { SOURCE_CLIENT, SOURCE_SELF };
+
+/* The first three of every configuration are built in, not printed, and
+ * named `direct` (source client), `reject` and `drop`. */
+enum { UPSTREAM_BUILTIN_COUNT = 3 };
+
+struct upstream {
+	const char *name;
+	enum upstream_kind kind;
+	enum upstream_source source; /* PROXY kinds: default self */
+	bool has_to;	/* direct: `to`; PROXY kinds: the server, always */
+	struct addr to; /* port 0 (direct only): keep the client's port */
+	struct place at;
+};
+
+/* [intercept NAME] [tcp|udp] [src ...] [dst ...] [list NAME] [port ...]
+ *	-> UPSTREAM [log]
+ * All given conditions must hold.  `list NAME` is a dst condition. */
+struct rule {
+	bool is_default;  /* `default -> X`; has no conditions */
+	bool has_intercept;
+	size_t intercept; /* index into config.intercepts */
+	uint8_t protos;	  /* bit (1 << PROTO_x); both when not given */
+	struct net_expr src, dst;
+	bool has_ports;
+	struct port_set ports; /* destination ports */
+	size_t upstream;       /* index into config.upstreams */
+	bool is_logged;	       /* `log`: a record even if log flows is off */
+	struct place at;
+};
+
+struct timeouts { /* milliseconds, > 0 unless said */
+	uint32_t connect_ms; /* default 3 min */
+	uint32_t idle_ms;    /* TCP, both directions silent; default 2 h 5 min */
+	uint32_t half_closed_ms; /* one direction finished; default idle_ms */
+	uint32_t udp_ms;	 /* default 2 min */
+	uint32_t dns_ms;	 /* UDP port 53; default 20 s */
+	uint32_t drain_ms; /* at SIGTERM, 0 (default): end flows at once */
+};
+
+struct limits {
+	uint32_t tcp_flows;	 /* per worker; 0 (default): by descriptors */
+	uint32_t udp_flows;	 /* per worker; default 4096 */
+	uint32_t udp_per_client; /* per worker; default 512 */
+};
+
+struct log_conf {
+	enum log_level level; /* default info */
+	enum log_format format; /* default text */
+	uint32_t flows_every; /* one record in N; 1 = all (default), 0 = off */
+};
+
+struct config {
+	struct arena *arena; /* owns everything below */
+	enum engine_kind engine;
+	enum on_failure on_failure; /* default open */
+	uint32_t mark, mask; /* default 0x1000/0x3000; see doc */
+	uint32_t table;	     /* routing table, default 7700 */
+	uint32_t workers;    /* 0 (default): one per CPU; at most 64 */
+	uint16_t port;	     /* first listener port; 0 (default): any free */
+	struct log_conf log;
+	struct timeouts timeouts;
+	struct limits limits;
+	struct list *lists;
+	size_t list_count;
+	struct intercept *intercepts;
+	size_t intercept_count;
+	struct upstream *upstreams; /* built-ins first */
+	size_t upstream_count;
+	struct rule *rules; /* in order; check.c appends `default -> direct`
+			     * (place.line 0) when the text has no default */
+	size_t rule_count;
+	bool has_admin_http;
+	struct addr admin_http;
+};
+
+#endif

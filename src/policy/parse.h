@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * parse.h - private to parse*.c, statement.c and check*.c: how text becomes
+ * a model.
+ *
+ * The text is read one statement at a time (statement.c) into p->words.  A
+ * block of the language is a table of keywords; parse.c walks the text along
+ * these tables and calls one function per statement.  Such a function takes
+ * the words one after another; at the first wrong one it reports and returns
+ * false, and the walk goes on behind the statement, so that every error of a
+ * file is found in one run.
+ *
+ *	parse.c            the walk, and the statements outside of blocks
+ *	parse_settings.c   log, timeouts, limits, admin
+ *	parse_intercept.c  intercept, list
+ *	parse_upstream.c   upstream
+ *	parse_rules.c      rules
+ *	parse_values.c     numbers, durations, choices, names
+ *	parse_nets.c       ports, addresses, networks
+ *
+ * Names may be used before they are defined.  Until check.c has resolved
+ * them, net_term.list, rule.intercept and rule.upstream are indexes into
+ * p->refs.
+ */
+#ifndef WL_POLICY_PARSE_H
+#define WL_POLICY_PARSE_H
+
+#include "policy/lex.h"
+#include "policy/message.h"
+
+enum {
+	STATEMENT_WORDS_MAX = 65536,
+	KEYWORDS_MAX = 24,    /* in one block */
+	BLOCKS_DEEP_MAX = 16, /* braces inside of braces */
+};
+
+struct word {
+	const char *text; /* valid until the next statement is read */
+	struct place at;
+	bool is_arrow;
+	bool has_comma; /* a comma follows */
+};
+
+/* A name that was used, to be looked up when all is read. */
+struct ref {
+	const char *name;
+	struct place at;
+};
+
+/* What check.c asks of an `upstream` when its block ends; line 0: not said. */
+struct upstream_notes {
+	struct place via, source, to;
+};
+
+struct parser {
+	struct lexer lexer;
+	struct token ahead; /* the token to read next */
+	struct report *report;
+	struct config *config;
+
+	/* the statement at hand */
+	struct word *words;
+	size_t word_count, word_cap, word_next;
+	struct str bytes;    /* of the words */
+	bool has_block;	     /* it ended with { */
+	bool is_broken;	     /* reported already, not worth looking at */
+	struct place open;   /* of that { */
+	struct place closed; /* of the } read last */
+
+	struct ref *refs; /* in the configuration's arena */
+	size_t ref_count;
+	struct upstream_notes upstream;
+	struct place default_at; /* the default rule; line 0: none yet */
+	struct place rules_at;	 /* the word `rules` */
+	bool is_out_of_memory;
+};
+
+struct keyword;
+struct block;
+
+/* Reads the words behind the keyword into subject.  False: reported. */
+typedef bool (*keyword_fn)(struct parser *p, const struct keyword *k,
+			   void *subject);
+
+struct keyword {
+	const char *name;
+	keyword_fn parse;
+	const struct block *block; /* instead of parse: a block follows */
+	const char *later; /* instead of both: the refusal, a sentence */
+	bool may_repeat;
+	/* for the functions that only store a value: */
+	size_t field; /* offset in subject */
+	uint32_t min, max;
+	const char *const *choices;
+};
+
+struct block {
+	const char *noun; /* "intercept", for messages; NULL: the file */
+	const struct keyword *keywords;
+	/* Reads the words in front of { and returns the subject of the
+	 * block, or NULL if reported.  Not given: the same subject. */
+	void *(*open)(struct parser *p);
+	/* Judges the whole; called if nothing in the block was wrong. */
+	void (*close)(struct parser *p, void *subject);
+	/* Takes statements that begin with no keyword of the table. */
+	bool (*other)(struct parser *p, void *subject);
+};
+
+/* --- parse.c ------------------------------------------------------------- */
+
+/* Read the whole text into p->config.  Errors are in p->report. */
+void parse_file(struct parser *p);
+/* Room for one more element: the array, moved if need be, or NULL. */
+void *parse_grow(struct parser *p, void *array, size_t count, size_t size);
+/* A copy of text that lives as long as the configuration; never NULL. */
+const char *parse_keep(struct parser *p, const char *text);
+size_t parse_ref(struct parser *p, const struct word *w);
+
+extern const struct block log_block, timeouts_block, limits_block, admin_block,
+	intercept_block, list_block, upstream_block, rules_block;
+
+/* --- statement.c --------------------------------------------------------- */
+
+enum statement_kind { STATEMENT_WORDS, STATEMENT_CLOSE, STATEMENT_END };
+
+/* Read the next statement, or the } that ends its block. */
+enum statement_kind statement_read(struct parser *p);
+/* The { of the statement was read: go behind its }.  Says what is unclosed. */
+void statement_skip_block(struct parser *p);
+
+/* The next word, taken or only looked at; NULL if there is none. */
+const struct word *word_peek(const struct parser *p);
+/* For a value that stands alone.  `what` completes "... needs". */
+const struct word *word_take(struct parser *p, const char *what);
+/* For a value that others may follow behind a comma. */
+const struct word *word_take_item(struct parser *p, const char *what);
+/* Nothing may be left. */
+bool words_end(struct parser *p);
+
+/* --- parse_values.c ------------------------------------------------------ */
+
+bool value_choice(struct parser *p, const char *what,
+		  const char *const *choices, unsigned *out);
+bool value_number(struct parser *p, const char *what, uint32_t min,
+		  uint32_t max, uint32_t *out);
+bool value_duration(struct parser *p, uint32_t min_ms, uint32_t *out);
+bool value_name(struct parser *p, const char *what, const struct word **out);
+/* Decimal digits only. */
+bool number_parse(const char *text, uint64_t max, uint64_t *out);
+
+bool field_choice(struct parser *p, const struct keyword *k, void *subject);
+bool field_number(struct parser *p, const struct keyword *k, void *subject);
+bool field_duration(struct parser *p, const struct keyword *k, void *subject);
+
+/* Offer every choice (NULL at the end) and put "did you mean" or, if none is
+ * near, the list of them below m. */
+void help_choices(struct message *m, const char *wrong,
+		  const char *const *choices);
+
+/* --- parse_nets.c -------------------------------------------------------- */
+
+/* Appends; check.c sorts and merges. */
+bool value_ports(struct parser *p, const char *what, struct port_set *set);
+bool value_nets(struct parser *p, struct net_expr *expr);
+bool value_prefix(struct parser *p, const struct word *w, struct prefix *out);
+bool value_addr_port(struct parser *p, const char *what, struct addr *out);
+/* As above, but the port may be missing: then it is 0. */
+bool value_addr_maybe_port(struct parser *p, const char *what,
+			   struct addr *out);
+/* "an address", "a network"...: what text looks like, or NULL. */
+const char *describe_value(const char *text);
+
+/* --- check.c ------------------------------------------------------------- */
+
+/* Resolve names, compute sets, add the default rule. */
+void check_config(struct parser *p);
+/* check_warn.c: what is allowed, but hardly meant. */
+void check_warn(struct parser *p, const bool *is_list_used);
+
+#endif

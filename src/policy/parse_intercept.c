@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * parse_intercept.c - `intercept NAME { ... }` and `list NAME { ... }`; see
+ * parse.h.  Whether an interface exists is not asked: it may come later.
+ */
+#include "policy/parse.h"
+
+#include <string.h>
+
+/* --- intercept ----------------------------------------------------------- */
+
+static void *open_intercept(struct parser *p)
+{
+	struct config *c = p->config;
+	struct intercept *i;
+	const struct word *w;
+
+	if (!value_name(p, "a name", &w))
+		return NULL;
+	for (size_t n = 0; n < c->intercept_count; n++) {
+		if (strcmp(c->intercepts[n].name, w->text) != 0)
+			continue;
+		(void)report_error(p->report, w->at,
+				   "intercept \"%s\" is defined twice; first "
+				   "on line %u",
+				   w->text, c->intercepts[n].at.line);
+	}
+	if (c->intercept_count == INTERCEPTS_MAX) {
+		(void)report_error(p->report, w->at,
+				   "too many intercepts; %d are allowed",
+				   INTERCEPTS_MAX);
+		return NULL;
+	}
+	i = parse_grow(p, c->intercepts, c->intercept_count, sizeof(*i));
+	if (!i)
+		return NULL;
+	c->intercepts = i;
+	i += c->intercept_count++;
+	i->name = parse_keep(p, w->text);
+	i->at = w->at;
+	return i;
+}
+
+/* What the kernel allows as a name; * at its end stands for what follows. */
+static const char *find_ifname_fault(const char *name)
+{
+	const char *star = strchr(name, '*');
+
+	if (!*name)
+		return "it is empty";
+	if (strlen(name) > IFNAME_BYTES_MAX)
+		return "it is longer than 15 bytes";
+	if (star && star[1])
+		return "* can stand only at its end";
+	if (strpbrk(name, "/: \t\r"))
+		return "no / or : or blank can stand in it";
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return "the kernel refuses it";
+	return NULL;
+}
+
+static bool has_ifname(const struct intercept *i, const char *name)
+{
+	for (size_t n = 0; n < i->ifname_count; n++) {
+		if (strcmp(i->ifnames[n], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool add_ifname(struct parser *p, struct intercept *i,
+		       const struct word *w)
+{
+	const char *fault = find_ifname_fault(w->text);
+	const char **names;
+
+	if (i->ifname_count == IFNAMES_MAX)
+		fault = "64 of them are allowed";
+	else if (has_ifname(i, w->text))
+		fault = "it is named twice";
+	if (fault) {
+		(void)report_error(p->report, w->at,
+				   "wrong interface name \"%s\": %s", w->text,
+				   fault);
+		return false;
+	}
+	names = parse_grow(p, i->ifnames, i->ifname_count, sizeof(*names));
+	if (!names)
+		return false;
+	i->ifnames = names;
+	names[i->ifname_count++] = parse_keep(p, w->text);
+	return true;
+}
+
+static bool parse_from(struct parser *p, const struct keyword *k, void *subject)
+{
+	struct intercept *i = subject;
+	const struct word *w;
+
+	(void)k; /* has no more to say */
+	do {
+		w = word_take_item(p, "interfaces, or \"host\"");
+		if (!w)
+			return false;
+		if (strcmp(w->text, "host") != 0) {
+			if (!add_ifname(p, i, w))
+				return false;
+			continue;
+		}
+		if (i->ifname_count || w->has_comma) {
+			(void)report_error(p->report, w->at,
+					   "\"host\" stands alone; interfaces "
+					   "need an intercept of their own");
+			return false;
+		}
+		i->from_host = true;
+	} while (w->has_comma);
+	return true;
+}
+
+static bool parse_proto(struct parser *p, const struct keyword *k,
+			void *subject)
+{
+	const struct word *w = word_peek(p);
+
+	if (w && strcmp(w->text, "off") == 0 && !w->has_comma) {
+		p->word_next++;
+		return true;
+	}
+	return value_ports(p, k->name,
+			   (struct port_set *)((char *)subject + k->field));
+}
+
+static bool except_src(struct parser *p, void *subject)
+{
+	return value_nets(p, &((struct intercept *)subject)->except_src);
+}
+
+static bool except_dst(struct parser *p, void *subject)
+{
+	return value_nets(p, &((struct intercept *)subject)->except_dst);
+}
+
+static bool except_port(struct parser *p, void *subject)
+{
+	return value_ports(p, "except port",
+			   &((struct intercept *)subject)->except_port);
+}
+
+static bool parse_except(struct parser *p, const struct keyword *k,
+			 void *subject)
+{
+	static const char *const words[] = { "src",  "dst",    "port",
+					     "user", "cgroup", NULL };
+	static bool (*const parse[])(struct parser *, void *) = { except_src,
+								  except_dst,
+								  except_port };
+	const struct word *w = word_peek(p);
+	unsigned choice;
+
+	(void)k; /* has no more to say */
+	if (!value_choice(p, "exception", words, &choice))
+		return false;
+	if (choice < sizeof(parse) / sizeof(parse[0]))
+		return parse[choice](p, subject);
+	(void)report_error(p->report, w->at,
+			   "\"except %s\" is not supported yet", w->text);
+	return false;
+}
+
+static bool parse_deliver(struct parser *p, const struct keyword *k,
+			  void *subject)
+{
+	struct intercept *i = subject;
+
+	if (!value_addr_port(p, k->name, &i->deliver))
+		return false;
+	i->has_deliver = true;
+	return true;
+}
+
+static bool parse_require(struct parser *p, const struct keyword *k,
+			  void *subject)
+{
+	static const char *const words[] = { "no", "yes", NULL };
+	struct intercept *i = subject;
+	unsigned choice;
+
+	if (!value_choice(p, k->name, words, &choice))
+		return false;
+	i->require_listener = choice;
+	return true;
+}
+
+static void close_intercept(struct parser *p, void *subject)
+{
+	const struct intercept *i = subject;
+
+	if (!i->ifname_count && !i->from_host)
+		(void)report_error(p->report, i->at,
+				   "intercept \"%s\" does not say where from: "
+				   "it needs \"from\"",
+				   i->name);
+	if (!i->ports[PROTO_TCP].count && !i->ports[PROTO_UDP].count)
+		(void)report_error(p->report, i->at,
+				   "intercept \"%s\" selects no traffic: it "
+				   "needs \"tcp\" or \"udp\"",
+				   i->name);
+	if (i->require_listener && !i->has_deliver)
+		(void)report_error(p->report, i->at,
+				   "intercept \"%s\": \"require-listener\" "
+				   "needs \"deliver\"",
+				   i->name);
+}
+
+static const struct keyword intercept_keywords[] = {
+	{ .name = "from", .parse = parse_from },
+	{ .name = "tcp",
+	  .parse = parse_proto,
+	  .field = offsetof(struct intercept, ports[PROTO_TCP]) },
+	{ .name = "udp",
+	  .parse = parse_proto,
+	  .field = offsetof(struct intercept, ports[PROTO_UDP]) },
+	{ .name = "except", .parse = parse_except, .may_repeat = true },
+	{ .name = "deliver", .parse = parse_deliver },
+	{ .name = "require-listener", .parse = parse_require },
+	{ .name = NULL },
+};
+
+const struct block intercept_block = {
+	.noun = "intercept",
+	.keywords = intercept_keywords,
+	.open = open_intercept,
+	.close = close_intercept,
+};
+
+/* --- list ---------------------------------------------------------------- */
+
+static void *open_list(struct parser *p)
+{
+	static const char *const reserved[] = { "private", "any", "host" };
+	struct config *c = p->config;
+	const struct word *w;
+	struct list *l;
+
+	if (!value_name(p, "a name", &w))
+		return NULL;
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+		if (strcmp(w->text, reserved[i]) == 0)
+			(void)report_error(p->report, w->at,
+					   "a list cannot be named \"%s\": "
+					   "the word has a meaning already",
+					   w->text);
+	}
+	for (size_t i = 0; i < c->list_count; i++) {
+		if (strcmp(c->lists[i].name, w->text) == 0)
+			(void)report_error(p->report, w->at,
+					   "list \"%s\" is defined twice; "
+					   "first on line %u",
+					   w->text, c->lists[i].at.line);
+	}
+	if (c->list_count == LISTS_MAX) {
+		(void)report_error(p->report, w->at,
+				   "too many lists; %d are allowed", LISTS_MAX);
+		return NULL;
+	}
+	l = parse_grow(p, c->lists, c->list_count, sizeof(*l));
+	if (!l)
+		return NULL;
+	c->lists = l;
+	l += c->list_count++;
+	l->name = parse_keep(p, w->text);
+	l->at = w->at;
+	return l;
+}
+
+static bool parse_list_net(struct parser *p, const struct keyword *k,
+			   void *subject)
+{
+	struct list *l = subject;
+	const struct word *w;
+
+	(void)k; /* has no more to say */
+	do {
+		struct prefix *nets;
+
+		w = word_take_item(p, "addresses or networks");
+		if (!w)
+			return false;
+		nets = parse_grow(p, l->nets, l->count, sizeof(*nets));
+		if (!nets)
+			return false;
+		l->nets = nets;
+		if (!value_prefix(p, w, &nets[l->count]))
+			return false;
+		l->count++;
+	} while (w->has_comma);
+	return true;
+}
+
+static const struct keyword list_keywords[] = {
+	{ .name = "net", .parse = parse_list_net, .may_repeat = true },
+	{ .name = "domain",
+	  .later = "lists of domains are not supported yet",
+	  .may_repeat = true },
+	{ .name = "file",
+	  .later = "lists of domains are not supported yet",
+	  .may_repeat = true },
+	{ .name = "reload",
+	  .later = "lists of domains are not supported yet",
+	  .may_repeat = true },
+	{ .name = NULL },
+};
+
+const struct block list_block = {
+	.noun = "list",
+	.keywords = list_keywords,
+	.open = open_list,
+};

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * policy.h - from text to a configuration and back.
+ *
+ * The one way in for everything above: config_parse() reads, checks and
+ * completes; messages carry every error and warning with its place.  Pure:
+ * text comes from the caller, no file is opened here.
+ */
+#ifndef WL_POLICY_POLICY_H
+#define WL_POLICY_POLICY_H
+
+#include "base/str.h"
+#include "policy/model.h"
+
+enum message_kind { MESSAGE_ERROR, MESSAGE_WARNING };
+
+enum { MESSAGES_MAX = 50 }; /* then one more: "... and N further errors" */
+
+/* What is wrong, all at once, in the order of the text. */
+struct messages {
+	struct str text; /* rendered: file:line:column, line, caret, help */
+	size_t errors;
+	size_t warnings;
+};
+
+/*
+ * Read `len` bytes of `text`; `file` names it in messages.  Returns NULL if
+ * there was any error (then out->errors > 0).  Warnings do not fail.  The
+ * text may hold any bytes.
+ */
+struct config *config_parse(const char *file, const char *text, size_t len,
+			    struct messages *out);
+void config_free(struct config *c); /* NULL is allowed */
+void messages_done(struct messages *m);
+
+/* Canonical text: what is default is left out, one statement a line.
+ * config_parse() of it gives an equal model. */
+void config_print(const struct config *c, struct str *out);
+
+/* Equal in meaning and in words: places are not compared. */
+bool config_equal(const struct config *a, const struct config *b);
+
+/*
+ * Lay out a text anew: indentation, one statement a line, aligned values;
+ * comments and blank lines between paragraphs are kept.  Fails with -EINVAL
+ * (and messages) on a text that does not parse; out is then unchanged.
+ */
+int config_format(const char *file, const char *text, size_t len,
+		  struct str *out, struct messages *m);
+
+#endif
