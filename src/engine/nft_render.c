@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nft_render.c - the rules of the nftables engine as text.
+ *
+ * Order of things in the base chain (prerouting, priority mangle):
+ *
+ *  1. own packets, and packets that come from this host: never intercepted
+ *  2. socket match: packets of transparent sockets are marked and stay here.
+ *     TCP without a bare SYN, so that a program listening transparently on
+ *     the wildcard address cannot catch connections that merely pass; UDP not
+ *     for wildcard sockets, for the same reason.  (`socket wildcard` is not
+ *     used for TCP: before Linux 6.12 it leaks a reference to every TIME_WAIT
+ *     socket that it looks at.)
+ *  3. destinations that are this host's, or special: pass
+ *  4. each intercept whose interface matches: ports, exceptions, rules
+ *
+ * An intercept's last chain, `take_N`, holds the TPROXY target.  tproxy finds
+ * no listener: the rule breaks and the next one applies, so that what happens
+ * while nobody listens is said by that next rule and by nothing else.
+ *
+ * It decides nothing that policy/eval.c does not decide.
+ */
+#include "engine/nft.h"
+
+static const char *const prefix_key[] = { "ip", "ip6" };
+static const char *const proto_key[] = { "tcp", "udp" };
+static const char *const listen_on[] = { "127.0.0.1", "[::1]" };
+
+/* --- sets ------------------------------------------------------------------ */
+
+static bool has_family(const struct net_set *s, enum family_index f)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->prefixes[i].net.family == plan_family(f))
+			return true;
+	return false;
+}
+
+static void put_nets(struct str *out, const struct net_set *s,
+		     enum family_index f)
+{
+	char text[ADDR_TEXT_MAX];
+	const char *comma = "";
+
+	str_add(out, "{ ");
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->prefixes[i].net.family != plan_family(f))
+			continue;
+		str_addf(out, "%s%s", comma,
+			 prefix_format(&s->prefixes[i], text));
+		comma = ", ";
+	}
+	str_add(out, " }");
+}
+
+static void put_ports(struct str *out, const struct port_set *s)
+{
+	str_add(out, "{ ");
+	for (size_t i = 0; i < s->count; i++) {
+		const struct port_range *r = &s->ranges[i];
+
+		str_addf(out, i ? ", %u" : "%u", r->first);
+		if (r->last != r->first)
+			str_addf(out, "-%u", r->last);
+	}
+	str_add(out, " }");
+}
+
+static bool is_any_port(const struct port_set *s)
+{
+	return s->count == 1 && s->ranges[0].first <= 1 &&
+	       s->ranges[0].last == 65535;
+}
+
+/* --- rules ----------------------------------------------------------------- */
+
+static bool rule_concerns(const struct rule *r, size_t intercept)
+{
+	return !r->has_intercept || r->intercept == intercept;
+}
+
+static enum upstream_kind kind_of(const struct config *c,
+				  const struct rule *r)
+{
+	return c->upstreams[r->upstream].kind;
+}
+
+static bool is_refusal(enum upstream_kind kind)
+{
+	return kind == UPSTREAM_REJECT || kind == UPSTREAM_DROP;
+}
+
+/* Everything between `tab` and the verdict, for one family (or both). */
+static void put_conditions(struct str *out, const struct rule *r,
+			   enum family_index f, bool is_both_families,
+			   int proto)
+{
+	if (!is_both_families && !r->src.count && !r->dst.count)
+		str_addf(out, "meta nfproto ipv%d ", f == FAMILY_V6 ? 6 : 4);
+	if (r->src.count) {
+		str_addf(out, "%s saddr ", prefix_key[f]);
+		put_nets(out, &r->src.set, f);
+		str_add(out, " ");
+	}
+	if (r->dst.count) {
+		str_addf(out, "%s daddr ", prefix_key[f]);
+		put_nets(out, &r->dst.set, f);
+		str_add(out, " ");
+	}
+	if (proto >= 0)
+		str_addf(out, "meta l4proto %s ", proto_key[proto]);
+	else
+		str_add(out, "meta l4proto { tcp, udp } ");
+	if (r->has_ports) {
+		str_add(out, "th dport ");
+		put_ports(out, &r->ports);
+		str_add(out, " ");
+	}
+}
+
+static void put_rule_once(struct str *out, const struct config *c,
+			  const struct rule *r, size_t intercept,
+			  enum family_index f, bool is_both_families)
+{
+	enum upstream_kind kind = kind_of(c, r);
+	bool has[PROTO_COUNT] = { r->protos & (1 << PROTO_TCP),
+				  r->protos & (1 << PROTO_UDP) };
+	int only = has[PROTO_TCP] && has[PROTO_UDP] ? -1
+		   : has[PROTO_TCP]		    ? PROTO_TCP
+						    : PROTO_UDP;
+
+	if (kind == UPSTREAM_REJECT && only != PROTO_UDP) {
+		str_add(out, "\t\t");
+		put_conditions(out, r, f, is_both_families, PROTO_TCP);
+		str_add(out, "counter reject with tcp reset\n");
+	}
+	if (kind == UPSTREAM_REJECT && only != PROTO_TCP) {
+		str_add(out, "\t\t");
+		put_conditions(out, r, f, is_both_families, PROTO_UDP);
+		str_add(out, "counter reject with icmpx port-unreachable\n");
+	}
+	if (kind == UPSTREAM_REJECT)
+		return;
+	str_add(out, "\t\t");
+	put_conditions(out, r, f, is_both_families, only);
+	if (kind == UPSTREAM_DROP)
+		str_add(out, "counter drop\n");
+	else
+		str_addf(out, "goto take_%zu\n", intercept);
+}
+
+static void put_rule(struct str *out, const struct config *c,
+		     const struct rule *r, size_t intercept)
+{
+	if (!r->src.count && !r->dst.count) {
+		put_rule_once(out, c, r, intercept, FAMILY_V4, true);
+		return;
+	}
+	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+		if ((r->src.count && !has_family(&r->src.set, f)) ||
+		    (r->dst.count && !has_family(&r->dst.set, f)))
+			continue;
+		put_rule_once(out, c, r, intercept, f, false);
+	}
+}
+
+/* Rules that refuse are carried out here, so that a refused SYN is never
+ * answered; behind the last of them everything goes to the relay. */
+static void put_rules(struct str *out, const struct config *c,
+		      size_t intercept)
+{
+	size_t end = 0;
+
+	for (size_t i = 0; i < c->rule_count; i++)
+		if (rule_concerns(&c->rules[i], intercept) &&
+		    is_refusal(kind_of(c, &c->rules[i])))
+			end = i + 1;
+	for (size_t i = 0; i < end; i++)
+		if (rule_concerns(&c->rules[i], intercept))
+			put_rule(out, c, &c->rules[i], intercept);
+	str_addf(out, "\t\tgoto take_%zu\n", intercept);
+}
+
+/* --- intercepts ------------------------------------------------------------ */
+
+static void put_except(struct str *out, const char *key,
+		       const struct net_expr *e)
+{
+	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+		if (!has_family(&e->set, f))
+			continue;
+		str_addf(out, "\t\t%s %s ", prefix_key[f], key);
+		put_nets(out, &e->set, f);
+		str_add(out, " return\n");
+	}
+}
+
+static void put_take(struct str *out, const struct plan *p, size_t intercept)
+{
+	const struct config *c = p->config;
+	const struct intercept *it = &c->intercepts[intercept];
+	char text[ADDR_TEXT_MAX];
+
+	str_addf(out, "\tchain take_%zu {\n", intercept);
+	for (enum proto proto = 0; proto < PROTO_COUNT; proto++) {
+		for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+			uint16_t port = p->ports[intercept][proto][f];
+
+			if (!it->ports[proto].count ||
+			    (it->has_deliver ? it->deliver.family !=
+						       plan_family(f)
+					     : !port))
+				continue;
+			str_addf(out,
+				 "\t\tmeta nfproto ipv%d meta l4proto %s "
+				 "tproxy %s to ",
+				 f == FAMILY_V6 ? 6 : 4, proto_key[proto],
+				 prefix_key[f]);
+			if (it->has_deliver)
+				str_add(out, addr_format(&it->deliver, text));
+			else
+				str_addf(out, "%s:%u", listen_on[f], port);
+			str_addf(out,
+				 " meta mark set meta mark & 0x%x | 0x%x "
+				 "counter accept\n",
+				 ~c->mask, c->mark);
+		}
+	}
+	str_addf(out, "\t\tcounter %s comment \"nobody listens\"\n\t}\n",
+		 c->on_failure == ON_FAILURE_CLOSED ? "drop" : "accept");
+}
+
+/* `goto` leaves no place to come back to in this chain, so that `return` in
+ * select_N goes on with the next intercept. */
+static void put_ports_chain(struct str *out, const struct intercept *it,
+			    size_t intercept)
+{
+	str_addf(out, "\t# intercept %s\n\tchain intercept_%zu {\n", it->name,
+		 intercept);
+	for (enum proto proto = 0; proto < PROTO_COUNT; proto++) {
+		const struct port_set *ports = &it->ports[proto];
+
+		if (!ports->count)
+			continue;
+		str_addf(out, "\t\tmeta l4proto %s ", proto_key[proto]);
+		if (!is_any_port(ports)) {
+			str_addf(out, "%s dport ", proto_key[proto]);
+			put_ports(out, ports);
+			str_add(out, " ");
+		}
+		str_addf(out, "goto select_%zu\n", intercept);
+	}
+	str_add(out, "\t}\n");
+}
+
+static void put_intercept(struct str *out, const struct plan *p,
+			  size_t intercept)
+{
+	const struct intercept *it = &p->config->intercepts[intercept];
+
+	put_take(out, p, intercept);
+	str_addf(out, "\tchain select_%zu {\n", intercept);
+	put_except(out, "saddr", &it->except_src);
+	put_except(out, "daddr", &it->except_dst);
+	if (it->except_port.count) {
+		str_add(out, "\t\tmeta l4proto { tcp, udp } th dport ");
+		put_ports(out, &it->except_port);
+		str_add(out, " return\n");
+	}
+	if (it->has_deliver)
+		str_addf(out, "\t\tgoto take_%zu\n", intercept);
+	else
+		put_rules(out, p->config, intercept);
+	str_add(out, "\t}\n");
+	put_ports_chain(out, it, intercept);
+}
+
+static void put_interfaces(struct str *out, const struct intercept *it,
+			   size_t intercept)
+{
+	str_add(out, "\t\tiifname { ");
+	for (size_t i = 0; i < it->ifname_count; i++)
+		str_addf(out, i ? ", \"%s\"" : "\"%s\"", it->ifnames[i]);
+	str_addf(out, " } jump intercept_%zu\n", intercept);
+}
+
+/* --- the base chain -------------------------------------------------------- */
+
+static const char never_intercepted[] =
+	"\t\tfib daddr type { local, broadcast, anycast, multicast } accept\n"
+	"\t\tip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4, "
+	"255.255.255.255 } accept\n"
+	"\t\tip6 daddr { ::, ::1, ::ffff:0:0/96, fe80::/10, ff00::/8 } "
+	"accept\n"
+	"\t\tfib saddr type local accept\n";
+
+static const char socket_match[] =
+	"\t\ttcp flags & (fin | syn | rst | ack) != syn socket transparent 1 "
+	"goto divert\n"
+	"\t\tmeta l4proto udp socket wildcard 0 socket transparent 1 goto "
+	"divert\n"
+	"\t\ticmp type { destination-unreachable, time-exceeded, "
+	"parameter-problem } socket transparent 1 goto divert\n"
+	"\t\ticmpv6 type { destination-unreachable, packet-too-big, "
+	"time-exceeded, parameter-problem } socket transparent 1 goto "
+	"divert\n";
+
+void nft_render(const struct plan *p, struct str *out)
+{
+	const struct config *c = p->config;
+
+	/* `table` alone creates it, so that `delete` always succeeds. */
+	str_add(out, "table inet waylay\ndelete table inet waylay\n"
+		     "table inet waylay {\n");
+	str_addf(out,
+		 "\tchain divert {\n\t\tmeta mark set meta mark & 0x%x | "
+		 "0x%x counter accept\n\t}\n",
+		 ~c->mask, c->mark);
+	for (size_t i = 0; i < c->intercept_count; i++)
+		put_intercept(out, p, i);
+	str_add(out, "\tchain prerouting {\n\t\ttype filter hook prerouting "
+		     "priority mangle; policy accept;\n");
+	str_addf(out, "\t\tiifname \"lo\" accept\n\t\tmeta mark & 0x%x == 0x%x "
+		      "accept\n",
+		 c->mask, plan_own_mark(c));
+	str_add(out, socket_match);
+	str_add(out, never_intercepted);
+	for (size_t i = 0; i < c->intercept_count; i++)
+		if (c->intercepts[i].ifname_count)
+			put_interfaces(out, &c->intercepts[i], i);
+	str_add(out, "\t}\n}\n");
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * routing.h - policy routing: marked packets belong to this host.
+ *
+ * The same for every engine and both families:
+ *
+ *   7700: from all iif lo fwmark V/M goto 7702
+ *   7701: from all fwmark V/M lookup T       table T: local default dev lo
+ *   7702: from all nop
+ *
+ * The first rule is what makes src_valid_mark=1 (wg-quick, Tailscale)
+ * harmless: source validation looks the client's address up with the packet's
+ * mark and `iif lo`; without the detour it would find "local" and drop the
+ * packet as martian, fib_validate_source() in net/ipv4/fib_frontend.c.
+ */
+#ifndef WL_ENGINE_ROUTING_H
+#define WL_ENGINE_ROUTING_H
+
+#include "base/err.h"
+#include "engine/plan.h"
+#include "net/nl.h"
+
+/* -EEXIST (and e) if priority or table belong to somebody else. */
+int routing_check(struct nl *nl, const struct plan *p, struct err *e);
+/* Add what is missing; *added counts it. */
+int routing_install(struct nl *nl, const struct plan *p, unsigned *added,
+		    struct err *e);
+/* Remove what carries our protocol number and is not of this plan: a killed
+ * daemon with another configuration left it. */
+int routing_prune(struct nl *nl, const struct plan *p, struct err *e);
+/* Remove everything that carries our protocol number. */
+int routing_remove(struct nl *nl, struct err *e);
+/* The commands that a person would type. */
+struct str;
+void routing_render(const struct plan *p, struct str *out);
+
+#endif
