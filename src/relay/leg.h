@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * leg.h - how the server leg of a TCP flow begins.
+ *
+ * With `source client` the leg speaks from the client's own address.  The
+ * port can be taken (another proxy on this host, a second flow in TIME_WAIT,
+ * a port below 1024 without the privilege), so there is a ladder, each step
+ * counted and visible in the flow's record (T06, F51):
+ *
+ *	the client's address and port
+ *	the client's address, any port		counter spoof_other_port
+ *	refused: the client gets RST		counter spoof_failed
+ *
+ * It never falls back to this host's own address: a server that was promised
+ * the client's address must not see another.
+ */
+#ifndef WL_RELAY_LEG_H
+#define WL_RELAY_LEG_H
+
+#include "net/addr.h"
+#include "policy/model.h"
+#include "relay/shared.h"
+
+struct leg_request {
+	const struct upstream *upstream;
+	const struct addr *client, *server;
+	uint32_t mark;
+};
+
+/* Where the leg goes: the original destination, or what `to` says. */
+void leg_destination(const struct leg_request *r, struct addr *out);
+
+/*
+ * Open the leg and begin to connect it.  Returns the descriptor or -errno;
+ * -EADDRINUSE, -EADDRNOTAVAIL and -EACCES mean that the ladder has ended.
+ * *source: what the server will see, family 0 if the kernel chooses.
+ */
+int leg_open(const struct leg_request *r, struct shared *counters,
+	     struct addr *source);
+
+enum { LEG_HEADER_MAX = 128 };
+/* What the server must read before the client's first byte (PROXY protocol
+ * v1 or v2): its length, 0 if the upstream wants none. */
+size_t leg_header(const struct leg_request *r, uint8_t out[LEG_HEADER_MAX]);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcp.h - relayed TCP flows.
+ *
+ * A flow has two legs, client and server, and two directions that live and
+ * end on their own:
+ *
+ *	client ==> [side 0]  direction 0  [side 1] ==> server
+ *	       <==           direction 1           <==
+ *
+ * States of a flow, moved only by tcp.c:
+ *
+ *	CONNECTING   the client is accepted, the server leg is being opened;
+ *		     client bytes stay in the kernel
+ *	RELAYING     both legs are up
+ *	HALF_CLOSED  a FIN was carried across in one direction
+ *	FREE	     both FINs are carried, or a RST was, or time is up
+ *
+ * What it promises: bytes in order, none lost, none invented; FIN only after
+ * the last byte before it and only if the peer sent one; RST is carried at
+ * once.  Sockets reset by default, so a worker that dies truncates nothing
+ * silently.  Memory for a flow that does not move is the struct alone; bytes
+ * that the far side does not take are held in one spill buffer or pipe a
+ * direction, and nothing more is read before they are gone.
+ *
+ * Read tcp_move.h next: how bytes move.  leg.h: how the server leg begins.
+ */
+#ifndef WL_RELAY_TCP_H
+#define WL_RELAY_TCP_H
+
+#include "relay/worker.h"
+
+struct tcp;
+
+int tcp_new(struct worker *w, struct tcp **out); /* 0 or -ENOMEM */
+void tcp_on_listener(struct loop *l, struct watch *w, uint32_t events);
+bool tcp_is_idle(const struct tcp *t);
+/* End every flow with RST. */
+void tcp_end_all(struct tcp *t, enum flow_end why);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker.c - the life of a worker process; see worker.h.
+ */
+#include "relay/worker.h"
+
+#include "policy/eval.h"
+#include "relay/tcp.h"
+#include "relay/udp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	FDS_RESERVE = 96, /* pipes, and what cannot be counted */
+	RESUME_ROOM = 16, /* descriptors free before accepting goes on */
+};
+
+/* --- descriptors -------------------------------------------------------------- */
+
+bool worker_has_room(const struct worker *w, uint32_t fds)
+{
+	return w->fds + fds + FDS_RESERVE <= w->args.nofile;
+}
+
+static void watch_listeners(struct worker *w)
+{
+	for (size_t i = 0; i < w->args.listener_count; i++) {
+		struct listener *l = &w->listeners[i];
+
+		/* A failure leaves it unwatched; other workers serve. */
+		if (l->is.fd >= 0 && l->is.proto == PROTO_TCP)
+			(void)loop_add(&w->loop, l->is.fd, EPOLLIN, &l->watch);
+	}
+}
+
+void worker_pause(struct worker *w)
+{
+	if (w->is_paused || w->is_draining)
+		return;
+	w->is_paused = true;
+	atomic_store(&w->args.shared->is_accept_paused, true);
+	count(w->args.shared, COUNTER_accept_paused);
+	for (size_t i = 0; i < w->args.listener_count; i++)
+		if (w->listeners[i].is.proto == PROTO_TCP)
+			loop_del(&w->loop, w->listeners[i].is.fd);
+}
+
+void worker_use_fds(struct worker *w, int change)
+{
+	w->fds = (uint32_t)((int)w->fds + change);
+	if (!w->is_paused || change > 0 || w->is_draining ||
+	    !worker_has_room(w, RESUME_ROOM))
+		return;
+	w->is_paused = false;
+	atomic_store(&w->args.shared->is_accept_paused, false);
+	watch_listeners(w);
+}
+
+/* --- flows ---------------------------------------------------------------------- */
+
+static uint64_t unix_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts); /* cannot fail */
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void worker_begin_record(struct worker *w, const struct listener *l,
+			 const struct addr *client, const struct addr *server,
+			 struct flow_record *out)
+{
+	const struct config *c = w->args.config;
+
+	memset(out, 0, sizeof(*out));
+	out->proto = (uint8_t)l->is.proto;
+	out->client = *client;
+	out->server = *server;
+	out->intercept = l->is.intercept;
+	out->rule = (uint32_t)eval_rules(c, l->is.intercept, l->is.proto,
+					 client, server);
+	out->upstream = (uint32_t)c->rules[out->rule].upstream;
+	out->begun_ms = w->loop.now_ms;
+	out->last_ms = w->loop.now_ms;
+	out->begun_unix_ms = unix_ms();
+}
+
+/* Whether flows are logged at all is the supervisor's business; a record in
+ * N is what the configuration asks for, and every flow of a `log` rule. */
+static bool is_recorded(struct worker *w, const struct flow_record *r)
+{
+	const struct config *c = w->args.config;
+	uint32_t every = c->log.flows_every;
+
+	if (r->rule < c->rule_count && c->rules[r->rule].is_logged)
+		return true;
+	return every && (every == 1 || r->name % every == 0);
+}
+
+void worker_end_flow(struct worker *w, const struct flow_record *r)
+{
+	if (!is_recorded(w, r) || !shared_end(w->args.shared, r))
+		return;
+	/* A full channel has a wake-up in it already. */
+	(void)send(w->args.channel_fd, "r", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* --- draining ------------------------------------------------------------------- */
+
+void worker_check_done(struct worker *w)
+{
+	if (w->is_draining && tcp_is_idle(w->tcp) && udp_is_idle(w->udp))
+		loop_stop(&w->loop);
+}
+
+static void give_up_listeners(struct worker *w)
+{
+	for (size_t i = 0; i < w->args.listener_count; i++) {
+		struct listener *l = &w->listeners[i];
+
+		if (l->is.fd < 0)
+			continue;
+		/* The descriptor lives on in the supervisor, and epoll goes
+		 * by what is open, not by our number for it. */
+		loop_del(&w->loop, l->is.fd);
+		close(l->is.fd);
+		l->is.fd = -1;
+	}
+	if (w->args.lock_fd >= 0)
+		close(w->args.lock_fd);
+	w->args.lock_fd = -1;
+}
+
+static void drain(struct worker *w)
+{
+	if (w->is_draining)
+		return;
+	w->is_draining = true;
+	udp_last_batch(w->udp);
+	give_up_listeners(w);
+	udp_drain(w->udp);
+	worker_check_done(w);
+}
+
+static void stop(struct worker *w)
+{
+	drain(w);
+	tcp_end_all(w->tcp, END_SHUTDOWN);
+	udp_end_all(w->udp, END_SHUTDOWN);
+	loop_stop(&w->loop);
+}
+
+static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
+{
+	struct worker *w = (struct worker *)((char *)watch -
+					     offsetof(struct worker,
+						      channel_watch));
+	char byte;
+	ssize_t len = recv(w->args.channel_fd, &byte, 1, MSG_DONTWAIT);
+
+	(void)l;
+	(void)events;
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (len <= 0) { /* the supervisor is gone */
+		loop_del(&w->loop, w->args.channel_fd);
+		if (w->args.is_private)
+			stop(w);
+		else
+			drain(w);
+	} else if (byte == WORKER_DRAIN) {
+		drain(w);
+	} else if (byte == WORKER_STOP) {
+		stop(w);
+	}
+}
+
+/* --- beginning and end ------------------------------------------------------------ */
+
+int worker_init(struct worker *w, const struct worker_args *args)
+{
+	int error;
+
+	*w = (struct worker){ .args = *args, .channel_watch = { on_channel } };
+	w->listeners = calloc(args->listener_count + 1, sizeof(*w->listeners));
+	if (!w->listeners)
+		return -ENOMEM;
+	w->fds = (uint32_t)args->listener_count + 8;
+	error = loop_open(&w->loop);
+	if (!error)
+		error = tcp_new(w, &w->tcp);
+	if (!error)
+		error = udp_new(w, &w->udp);
+	for (size_t i = 0; i < args->listener_count && !error; i++) {
+		struct listener *l = &w->listeners[i];
+
+		l->worker = w;
+		l->is = args->listeners[i];
+		l->watch.fn = l->is.proto == PROTO_TCP ? tcp_on_listener
+						       : udp_on_listener;
+		error = loop_add(&w->loop, l->is.fd, EPOLLIN, &l->watch);
+	}
+	if (!error)
+		error = loop_add(&w->loop, args->channel_fd, EPOLLIN,
+				 &w->channel_watch);
+	return error;
+}
+
+void worker_run(struct worker *w)
+{
+	loop_run(&w->loop);
+}
