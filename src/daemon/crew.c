@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crew.c - the worker processes; see crew.h.
+ */
+#include "daemon/crew.h"
+
+#include "base/log.h"
+#include "daemon/privilege.h"
+#include "policy/policy.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+
+enum {
+	STOP_WAIT_MS = 3000,
+	FDS_OTHER = 128, /* of a worker: not for TCP flows */
+	FLOWS_MAX = 1 << 20,
+};
+
+uint32_t crew_slots(const struct config *c)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (c->workers)
+		return c->workers;
+	if (cpus < 1)
+		return 1;
+	return cpus < WORKERS_MAX ? (uint32_t)cpus : WORKERS_MAX;
+}
+
+static uint32_t nofile_limit(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return 1024;
+	return r.rlim_cur > 2 * FLOWS_MAX ? 2 * FLOWS_MAX
+					  : (uint32_t)r.rlim_cur;
+}
+
+/* Two descriptors a TCP flow; UDP flows take theirs from the same sum, and
+ * whoever comes first has them. */
+static uint32_t tcp_flow_max(const struct config *c)
+{
+	uint32_t nofile = nofile_limit();
+	uint32_t by_fds = nofile > FDS_OTHER + 32 ? (nofile - FDS_OTHER) / 2
+						  : 16;
+
+	if (c->limits.tcp_flows && c->limits.tcp_flows < by_fds)
+		return c->limits.tcp_flows;
+	return by_fds;
+}
+
+/* --- in the child ------------------------------------------------------------------ */
+
+static int compare_ints(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Everything but `keep` is the supervisor's: its other workers' channels
+ * among them, whose end must be seen when it dies. */
+static void close_others(int *keep, size_t count)
+{
+	unsigned from = 3;
+
+	qsort(keep, count, sizeof(*keep), compare_ints);
+	for (size_t i = 0; i < count; i++) {
+		if (keep[i] < (int)from)
+			continue;
+		if (keep[i] > (int)from)
+			(void)close_range(from, (unsigned)keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	(void)close_range(from, ~0u, 0);
+}
+
+static int keep_only(const struct worker_args *args, int netns_fd)
+{
+	int *keep = calloc(args->listener_count + 8, sizeof(*keep));
+	size_t count = 0;
+
+	if (!keep)
+		return -ENOMEM;
+	for (size_t i = 0; i < args->listener_count; i++)
+		keep[count++] = args->listeners[i].fd;
+	keep[count++] = args->raw_fd[0];
+	keep[count++] = args->raw_fd[1];
+	keep[count++] = args->channel_fd;
+	keep[count++] = args->lock_fd;
+	keep[count++] = netns_fd;
+	close_others(keep, count);
+	free(keep);
+	return 0;
+}
+
+static _Noreturn void run_worker(const struct crew *crew,
+				 const struct worker_args *args)
+{
+	struct err e = { 0 };
+	struct worker *w = calloc(1, sizeof(*w));
+	sigset_t none;
+	int error = w ? keep_only(args, crew->server_netns) : -ENOMEM;
+
+	(void)prctl(PR_SET_NAME, "waylay-worker");
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* A terminal's Ctrl-C is for the supervisor, which tells us. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!error && crew->server_netns >= 0 &&
+	    setns(crew->server_netns, CLONE_NEWNET) < 0)
+		error = -errno;
+	if (crew->server_netns >= 0)
+		close(crew->server_netns);
+	if (!error)
+		error = worker_init(w, args);
+	if (error < 0)
+		err_errno(&e, -error, "cannot start");
+	else
+		error = privilege_drop(crew->is_strict, &e);
+	if (error < 0) {
+		log_error("worker %d: %s", (int)getpid(), e.text);
+		_exit(1);
+	}
+	worker_run(w);
+	_exit(0);
+}
+
+/* --- members ------------------------------------------------------------------------ */
+
+static void on_channel(struct loop *l, struct watch *watch, uint32_t events);
+
+static int spawn(struct member *m, struct err *e)
+{
+	struct crew *crew = m->crew;
+	const struct config *c = m->generation->config;
+	struct worker_args args = {
+		.config = c,
+		.raw_fd = { crew->raw_fd[0], crew->raw_fd[1] },
+		.lock_fd = crew->lock_fd,
+		.is_private = crew->is_private,
+		.nofile = nofile_limit(),
+		.flow_max = tcp_flow_max(c) + c->limits.udp_flows,
+	};
+	int pair[2], error = 0;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_errno(e, errno, "cannot make a worker's channel");
+	m->shared = shared_new(args.flow_max);
+	args.shared = m->shared;
+	args.channel_fd = pair[1];
+	args.listeners = listeners_of(crew->listeners, c, m->slot,
+				      m->generation->slots,
+				      &args.listener_count);
+	if (!m->shared || !args.listeners)
+		error = ENOMEM;
+	if (!error) {
+		m->pid = fork();
+		if (m->pid == 0)
+			run_worker(crew, &args);
+		if (m->pid < 0)
+			error = errno;
+	}
+	free((void *)args.listeners);
+	close(pair[1]);
+	m->channel_fd = pair[0];
+	m->watch.fn = on_channel;
+	m->begun_ms = crew->loop->now_ms;
+	if (!error)
+		error = -loop_add(crew->loop, pair[0], EPOLLIN, &m->watch);
+	if (!error)
+		return 0;
+	if (m->pid > 0) {
+		(void)kill(m->pid, SIGKILL);
+		(void)waitpid(m->pid, NULL, 0); /* it dies at once */
+	}
+	close(pair[0]);
+	m->channel_fd = -1;
+	shared_free(m->shared);
+	m->shared = NULL;
+	m->pid = 0;
+	return err_errno(e, error, "cannot start a worker");
+}
+
+static void release_generation(struct generation *g)
+{
+	if (--g->members || g->is_current)
+		return;
+	config_free(g->config);
+	free(g);
+}
+
+static void remove_member(struct member *m)
+{
+	struct member **at = &m->crew->members;
+
+	while (*at != m)
+		at = &(*at)->next;
+	*at = m->next;
+	wheel_cancel(&m->crew->loop->wheel, &m->revive);
+	release_generation(m->generation);
+	free(m);
+}
+
+static void command(const struct member *m, enum worker_command what)
+{
+	char byte = (char)what;
+
+	/* A worker that is gone needs no command. */
+	if (m->pid > 0)
+		(void)send(m->channel_fd, &byte, 1,
+			   MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void collect_records(struct member *m)
+{
+	struct crew *crew = m->crew;
+	struct flow_record r;
+
+	for (int i = 0; i < RING_SIZE && shared_next_ended(m->shared, &r); i++)
+		crew->on_record(crew->ctx, m->generation->config, &r);
+}
+
+static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
+{
+	struct member *m = (struct member *)((char *)watch -
+					     offsetof(struct member, watch));
+	char bytes[64];
+
+	(void)events;
+	if (m->channel_fd < 0)
+		return;
+	/* Only a wake-up: what the bytes are does not matter. */
+	if (recv(m->channel_fd, bytes, sizeof(bytes), MSG_DONTWAIT) == 0)
+		loop_del(l, m->channel_fd); /* it ends; SIGCHLD follows */
+	collect_records(m);
+}
+
+void crew_collect(struct crew *crew)
+{
+	for (struct member *m = crew->members; m; m = m->next)
+		if (m->shared)
+			collect_records(m);
+}
+
+/* --- death and revival ----------------------------------------------------------------- */
+
+/* Flows that were alive in a worker that died. */
+static void report_lost_flows(struct member *m)
+{
+	struct crew *crew = m->crew;
+	uint32_t lost = 0;
+
+	for (uint32_t i = 0; i < m->shared->flow_max; i++) {
+		struct flow_record r;
+
+		if (!shared_read(m->shared, i, &r))
+			continue;
+		r.end = END_WORKER_DIED;
+		lost++;
+		crew->on_record(crew->ctx, m->generation->config, &r);
+	}
+	if (lost)
+		log_warning("%u flows of worker %d were reset", lost,
+			    (int)m->pid);
+}
+
+static void revive(struct timer *t, uint64_t now_ms)
+{
+	struct member *m = (struct member *)((char *)t -
+					     offsetof(struct member, revive));
+	struct err e = { 0 };
+
+	m->restarts++;
+	if (spawn(m, &e) == 0) {
+		log_info("worker %d started in slot %u", (int)m->pid, m->slot);
+		return;
+	}
+	log_error("%s; trying again in %u ms", e.text, CREW_PAUSE_MAX_MS);
+	wheel_set(&m->crew->loop->wheel, t, now_ms + CREW_PAUSE_MAX_MS);
+}
+
+static void plan_revival(struct member *m)
+{
+	struct loop *l = m->crew->loop;
+	bool is_young = l->now_ms - m->begun_ms < CREW_YOUNG_MS;
+
+	if (!is_young)
+		m->pause_ms = 0;
+	else if (!m->pause_ms)
+		m->pause_ms = 100;
+	else if (m->pause_ms < CREW_PAUSE_MAX_MS)
+		m->pause_ms *= 2;
+	m->revive.fn = revive;
+	if (m->pause_ms)
+		wheel_set(&l->wheel, &m->revive, l->now_ms + m->pause_ms);
+	else
+		revive(&m->revive, l->now_ms);
+}
+
+static void bury(struct member *m, int status)
+{
+	bool is_expected = !m->generation->is_current && WIFEXITED(status) &&
+			   !WEXITSTATUS(status);
+
+	collect_records(m);
+	if (!is_expected) {
+		if (WIFSIGNALED(status))
+			log_error("worker %d in slot %u was killed by signal "
+				  "%d (%s)", (int)m->pid, m->slot,
+				  WTERMSIG(status),
+				  strsignal(WTERMSIG(status)));
+		else
+			log_error("worker %d in slot %u ended with status %d",
+				  (int)m->pid, m->slot, WEXITSTATUS(status));
+		report_lost_flows(m);
+	}
+	for (int i = 0; i < COUNTER_COUNT; i++)
+		m->crew->dead_counters[i] +=
+			atomic_load(&m->shared->counters[i]);
+	shared_free(m->shared);
+	m->shared = NULL;
+	loop_del(m->crew->loop, m->channel_fd);
+	close(m->channel_fd);
+	m->channel_fd = -1;
+	m->pid = 0;
+	if (m->generation->is_current)
+		plan_revival(m);
+	else
+		remove_member(m);
+}
+
+void crew_reap(struct crew *crew)
+{
+	struct member *m, *next;
+	int status;
+
+	for (m = crew->members; m; m = next) {
+		next = m->next;
+		if (m->pid > 0 && waitpid(m->pid, &status, WNOHANG) == m->pid)
+			bury(m, status);
+	}
+}
+
+/* --- generations ------------------------------------------------------------------------- */
+
+static void retire(struct crew *crew, struct generation *g)
+{
+	struct member *m, *next;
+
+	g->is_current = false;
+	g->members++; /* keep it while members go */
+	for (m = crew->members; m; m = next) {
+		next = m->next;
+		if (m->generation != g)
+			continue;
+		if (m->pid > 0)
+			command(m, WORKER_DRAIN);
+		else
+			remove_member(m); /* was waiting to be revived */
+	}
+	release_generation(g);
+}
+
+static int add_member(struct crew *crew, struct generation *g, uint32_t slot,
+		      struct err *e)
+{
+	struct member *m = calloc(1, sizeof(*m));
+	int error;
+
+	if (!m)
+		return err_set(e, ENOMEM, "no memory for a worker");
+	m->crew = crew;
+	m->generation = g;
+	m->slot = slot;
+	m->channel_fd = -1;
+	error = spawn(m, e);
+	if (error < 0) {
+		free(m);
+		return error;
+	}
+	m->next = crew->members;
+	crew->members = m;
+	g->members++;
+	return 0;
+}
+
+int crew_start(struct crew *crew, struct config *c, struct err *e)
+{
+	struct generation *g = calloc(1, sizeof(*g)), *old = crew->current;
+	int error = 0;
+
+	if (!g)
+		return err_set(e, ENOMEM, "no memory for a generation");
+	*g = (struct generation){
+		.config = c,
+		.number = crew->generations + 1,
+		.slots = crew_slots(c),
+		.members = 1,
+		.is_current = true,
+	};
+	for (uint32_t i = 0; i < g->slots && !error; i++)
+		error = add_member(crew, g, i, e);
+	if (error < 0) {
+		for (struct member *m = crew->members; m; m = m->next)
+			if (m->generation == g)
+				command(m, WORKER_STOP);
+		g->is_current = false;
+		release_generation(g);
+		return error;
+	}
+	crew->generations = g->number;
+	crew->current = g;
+	g->members--; /* is_current keeps it now */
+	if (old)
+		retire(crew, old);
+	return 0;
+}
+
+void crew_drain_all(struct crew *crew)
+{
+	if (crew->current)
+		retire(crew, crew->current);
+	crew->current = NULL;
+}
+
+void crew_stop_all(struct crew *crew)
+{
+	crew_drain_all(crew);
+	for (struct member *m = crew->members; m; m = m->next)
+		command(m, WORKER_STOP);
+}
+
+bool crew_is_empty(const struct crew *crew)
+{
+	return !crew->members;
+}
+
+void crew_wait(struct crew *crew)
+{
+	uint64_t end_ms = clock_ms() + STOP_WAIT_MS;
+
+	while (crew->members) {
+		struct member *m = crew->members;
+		struct pollfd p = { .fd = m->channel_fd, .events = POLLIN };
+		uint64_t now_ms = clock_ms();
+		char bytes[64];
+		int status;
+
+		/* The channel hangs up when the worker has ended. */
+		if (now_ms >= end_ms || poll(&p, 1, (int)(end_ms - now_ms)) <= 0)
+			(void)kill(m->pid, SIGKILL);
+		else if (recv(m->channel_fd, bytes, sizeof(bytes),
+			      MSG_DONTWAIT) > 0)
+			continue;
+		if (waitpid(m->pid, &status, 0) == m->pid)
+			bury(m, status);
+	}
+}
+
+void crew_counters(const struct crew *crew, uint64_t out[COUNTER_COUNT])
+{
+	memcpy(out, crew->dead_counters, sizeof(crew->dead_counters));
+	for (const struct member *m = crew->members; m; m = m->next)
+		for (int i = 0; i < COUNTER_COUNT && m->shared; i++)
+			out[i] += atomic_load(&m->shared->counters[i]);
+}

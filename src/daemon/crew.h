@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * crew.h - the worker processes.
+ *
+ * A generation is a configuration and the workers that run with it.  The
+ * newest one serves; older ones drain and disappear with their last flow.
+ *
+ *	starting a generation	fork all its workers, then drain the older
+ *				ones: at every moment somebody accepts
+ *	a worker dies		its flows are lost (RST), it is replaced at
+ *				once; one that dies young is replaced after a
+ *				pause that doubles up to CREW_PAUSE_MAX_MS
+ *	a draining one dies	nothing
+ *
+ * Read relay/worker.h for the other side.
+ */
+#ifndef WL_DAEMON_CREW_H
+#define WL_DAEMON_CREW_H
+
+#include "base/loop.h"
+#include "daemon/listeners.h"
+
+#include <sys/types.h>
+
+enum {
+	CREW_YOUNG_MS = 2000,	 /* who dies earlier did not work at all */
+	CREW_PAUSE_MAX_MS = 8000,
+};
+
+struct generation {
+	struct config *config;
+	uint64_t number;
+	uint32_t slots;
+	unsigned members; /* who still need the configuration */
+	bool is_current;
+};
+
+struct member {
+	struct member *next;
+	struct crew *crew;
+	struct generation *generation;
+	struct watch watch;  /* of the channel */
+	struct timer revive; /* for a replacement that waits */
+	struct shared *shared;
+	uint64_t begun_ms;
+	pid_t pid;	 /* 0: dead, waiting for `revive` */
+	int channel_fd;	 /* to the worker */
+	uint32_t slot;
+	uint32_t restarts;
+	uint32_t pause_ms;
+};
+
+/* A flow has ended; called for each record. */
+typedef void (*crew_record_fn)(void *ctx, const struct config *c,
+			       const struct flow_record *r);
+
+struct crew {
+	struct loop *loop;
+	const struct listeners *listeners;
+	struct member *members;
+	struct generation *current;
+	crew_record_fn on_record;
+	void *ctx;
+	uint64_t generations; /* counted from 1 */
+	int raw_fd[FAMILY_COUNT];
+	int lock_fd;
+	int server_netns; /* where server legs live; -1: here */
+	bool is_strict;	  /* sandbox */
+	bool is_private;  /* workers end with us */
+	uint64_t dead_counters[COUNTER_COUNT]; /* of workers that are gone */
+};
+
+/* Start workers for c and drain the older generation; if that fails the older
+ * one goes on.  Takes c in either case. */
+int crew_start(struct crew *crew, struct config *c, struct err *e);
+/* Reap: to be called at SIGCHLD. */
+void crew_reap(struct crew *crew);
+/* Tell all workers to drain, or to end now. */
+void crew_drain_all(struct crew *crew);
+void crew_stop_all(struct crew *crew);
+bool crew_is_empty(const struct crew *crew);
+/* Wait for the end of workers that were told to stop; kill who does not. */
+void crew_wait(struct crew *crew);
+/* Pass on the records that wait in shared memory. */
+void crew_collect(struct crew *crew);
+/* Sum over living and dead workers. */
+void crew_counters(const struct crew *crew, uint64_t out[COUNTER_COUNT]);
+/* Workers for `workers auto`. */
+uint32_t crew_slots(const struct config *c);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * instance.c - one waylayd for each network namespace; see instance.h.
+ */
+#include "daemon/instance.h"
+
+#include "base/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 5000, TRIES = 16 };
+
+static const char lock_name[] = "\0waylay/instance";
+
+static int open_socket(struct sockaddr_un *at, socklen_t *len)
+{
+	*at = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(at->sun_path, lock_name, sizeof(lock_name) - 1);
+	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+			   sizeof(lock_name) - 1);
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* Who listens?  *fd stays open: it hangs up when the holder lets go. */
+static int ask_holder(int *fd, pid_t *pid)
+{
+	struct sockaddr_un at;
+	struct ucred cred;
+	socklen_t len, cred_len = sizeof(cred);
+
+	*fd = open_socket(&at, &len);
+	if (*fd < 0)
+		return -errno;
+	if (connect(*fd, (struct sockaddr *)&at, len) < 0 ||
+	    getsockopt(*fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_len) < 0) {
+		int error = -errno;
+
+		close(*fd);
+		return error;
+	}
+	*pid = cred.pid;
+	return 0;
+}
+
+/* The holder is a live daemon: refuse.  It is what a dead one's workers
+ * still hold: wait until they let go.  0: try again. */
+static int wait_for_holder(uint64_t end_ms, struct err *e)
+{
+	uint64_t now_ms = clock_ms();
+	struct pollfd p = { .events = POLLIN };
+	pid_t pid = 0;
+	int error = ask_holder(&p.fd, &pid);
+
+	if (error == -ECONNREFUSED)
+		return 0; /* gone in between */
+	if (error == -EAGAIN) /* its queue is full: it does not accept */
+		return err_set(e, EBUSY, "another waylayd serves this network "
+			       "namespace");
+	if (error < 0)
+		return err_errno(e, -error, "cannot ask the other waylayd");
+	/* 0: a process that this pid namespace does not see */
+	if (pid <= 0 || kill(pid, 0) == 0 || errno == EPERM)
+		error = err_set(e, EBUSY, "another waylayd (pid %d) serves "
+				"this network namespace", (int)pid);
+	else if (now_ms >= end_ms || poll(&p, 1, (int)(end_ms - now_ms)) <= 0)
+		error = err_set(e, ETIMEDOUT,
+				"workers of a killed waylayd do not give up "
+				"their listeners; end them and start again");
+	close(p.fd);
+	return error;
+}
+
+int instance_lock(struct err *e)
+{
+	uint64_t end_ms = clock_ms() + WAIT_MS;
+	struct sockaddr_un at;
+	socklen_t len;
+	int fd = open_socket(&at, &len), error = 0;
+
+	if (fd < 0)
+		return err_errno(e, errno, "cannot open a unix socket");
+	for (int i = 0; i < TRIES && !error; i++) {
+		if (!bind(fd, (struct sockaddr *)&at, len)) {
+			if (!listen(fd, 128))
+				return fd;
+			error = err_errno(e, errno, "cannot hold the lock");
+		} else if (errno != EADDRINUSE) {
+			error = err_errno(e, errno, "cannot take the lock");
+		} else {
+			error = wait_for_holder(end_ms, e);
+		}
+	}
+	close(fd);
+	return error ? error : err_set(e, EBUSY, "cannot take the lock that "
+				       "other processes keep taking");
+}

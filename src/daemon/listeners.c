@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * listeners.c - the sockets on which flows arrive; see listeners.h.
+ */
+#include "daemon/listeners.h"
+
+#include "net/sock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void listen_address(enum family_index f, uint16_t port,
+			   struct addr *out)
+{
+	*out = (struct addr){ .family = (uint16_t)plan_family(f),
+			      .port = port };
+	if (f == FAMILY_V6) {
+		out->ip[15] = 1;
+	} else {
+		out->ip[0] = 127;
+		out->ip[3] = 1;
+	}
+}
+
+int listeners_init(struct listeners *l, struct err *e)
+{
+	*l = (struct listeners){ 0 };
+	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+		struct addr at;
+
+		listen_address(f, 0, &at);
+		l->has_family[f] = sock_probe_free(SOCK_STREAM, &at, e) == 0;
+	}
+	/* e tells why the last family failed; one is enough. */
+	if (!l->has_family[FAMILY_V4] && !l->has_family[FAMILY_V6])
+		return err_prefix(e, "neither IPv4 nor IPv6 works: is the "
+				     "interface lo up?");
+	return 0;
+}
+
+static struct listener_set *find_set(const struct listeners *l,
+				     const char *intercept)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (!strcmp(l->sets[i].intercept, intercept))
+			return &l->sets[i];
+	return NULL;
+}
+
+static struct listener_set *add_set(struct listeners *l, const char *name)
+{
+	struct listener_set *sets = realloc(l->sets, (l->count + 1) *
+							     sizeof(*sets));
+	struct listener_set *set;
+
+	if (!sets)
+		return NULL;
+	l->sets = sets;
+	set = &sets[l->count++];
+	memset(set, 0, sizeof(*set));
+	memset(set->fd, -1, sizeof(set->fd));
+	memccpy(set->intercept, name, '\0', sizeof(set->intercept) - 1);
+	return set;
+}
+
+static int open_one(struct addr *at, enum proto proto, uint32_t mark,
+		    struct err *e)
+{
+	return proto == PROTO_TCP ? sock_listen_tcp(at, mark, e)
+				  : sock_listen_udp(at, mark, e);
+}
+
+/* The first socket of a kind fixes the port; with a port from the
+ * configuration nobody else may have it, SO_REUSEPORT would share it. */
+static int choose_port(struct listeners *l, struct listener_set *set,
+		       enum proto proto, enum family_index f, uint16_t base,
+		       struct err *e)
+{
+	uint16_t port = (uint16_t)(base ? base + (set - l->sets) : 0);
+	int error = 0;
+
+	listen_address(f, port, &set->at[proto][f]);
+	if (port)
+		error = sock_probe_free(proto == PROTO_TCP ? SOCK_STREAM
+							   : SOCK_DGRAM,
+					&set->at[proto][f], e);
+	if (error < 0) {
+		set->at[proto][f].port = 0;
+		return err_prefix(e, "choose another port with `port N`, or "
+				     "`port 0` for any");
+	}
+	return 0;
+}
+
+static int open_slots(struct listeners *l, struct listener_set *set,
+		      const struct config *c, uint32_t slots, struct err *e)
+{
+	uint32_t mark = plan_own_mark(c);
+
+	for (enum proto p = 0; p < PROTO_COUNT; p++) {
+		for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+			if (!l->has_family[f])
+				continue;
+			if (!set->slots &&
+			    choose_port(l, set, p, f, c->port, e) < 0)
+				return -e->code;
+			for (uint32_t i = set->slots; i < slots; i++) {
+				int fd = open_one(&set->at[p][f], p, mark, e);
+
+				if (fd < 0)
+					return fd;
+				set->fd[p][f][i] = fd;
+			}
+		}
+	}
+	set->slots = slots > set->slots ? slots : set->slots;
+	return 0;
+}
+
+int listeners_open(struct listeners *l, const struct config *c,
+		   uint32_t slots, struct err *e)
+{
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		const char *name = c->intercepts[i].name;
+		struct listener_set *set = find_set(l, name);
+		int error;
+
+		if (c->intercepts[i].has_deliver)
+			continue;
+		if (!set)
+			set = add_set(l, name);
+		if (!set)
+			return err_set(e, ENOMEM, "no memory for listeners");
+		error = open_slots(l, set, c, slots, e);
+		if (error < 0)
+			return error;
+	}
+	if (slots > l->slots)
+		l->slots = slots;
+	return 0;
+}
+
+void listeners_plan(const struct listeners *l, const struct config *c,
+		    struct plan *out)
+{
+	*out = (struct plan){ .config = c };
+	memcpy(out->has_family, l->has_family, sizeof(out->has_family));
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		const struct listener_set *set =
+			find_set(l, c->intercepts[i].name);
+
+		for (enum proto p = 0; p < PROTO_COUNT && set; p++)
+			for (enum family_index f = 0; f < FAMILY_COUNT; f++)
+				out->ports[i][p][f] = set->at[p][f].port;
+	}
+}
+
+/* Append the sockets of one slot of one set. */
+static void collect(const struct listener_set *set, uint32_t intercept,
+		    uint32_t slot, struct worker_listener *out, size_t *count)
+{
+	for (enum proto p = 0; p < PROTO_COUNT; p++) {
+		for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+			if (set->fd[p][f][slot] < 0)
+				continue;
+			out[(*count)++] = (struct worker_listener){
+				.fd = set->fd[p][f][slot],
+				.proto = p,
+				.intercept = intercept,
+				.at = set->at[p][f],
+			};
+		}
+	}
+}
+
+struct worker_listener *listeners_of(const struct listeners *l,
+				     const struct config *c, uint32_t slot,
+				     uint32_t slots, size_t *count)
+{
+	size_t most = c->intercept_count * l->slots * PROTO_COUNT *
+			      FAMILY_COUNT + 1;
+	struct worker_listener *out = calloc(most, sizeof(*out));
+
+	*count = 0;
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		const struct listener_set *set =
+			find_set(l, c->intercepts[i].name);
+
+		if (c->intercepts[i].has_deliver || !set)
+			continue;
+		for (uint32_t s = slot; s < set->slots; s += slots)
+			collect(set, (uint32_t)i, s, out, count);
+	}
+	return out;
+}
+
+void listeners_close(struct listeners *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		for (enum proto p = 0; p < PROTO_COUNT; p++)
+			for (enum family_index f = 0; f < FAMILY_COUNT; f++)
+				for (uint32_t s = 0; s < WORKERS_MAX; s++)
+					if (l->sets[i].fd[p][f][s] >= 0)
+						close(l->sets[i].fd[p][f][s]);
+	free(l->sets);
+	*l = (struct listeners){ 0 };
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * privilege.c - what a worker may still do; see privilege.h.
+ */
+#include "daemon/privilege.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Beside the calls of relay/ and base/loop.c: what libc and a failing
+ * assertion need. */
+static const int allowed[] = {
+	/* sockets */
+	SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(connect),
+	SCMP_SYS(getsockname), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
+	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg),
+	SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
+	SCMP_SYS(shutdown), SCMP_SYS(splice), SCMP_SYS(pipe2),
+	SCMP_SYS(fcntl), SCMP_SYS(close),
+	/* the loop */
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(clock_gettime),
+	/* memory, end */
+	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk),
+	SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(exit),
+	SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
+	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
+	SCMP_SYS(write),
+};
+
+static const int socket_families[] = { 2 /* AF_INET */, 10 /* AF_INET6 */ };
+static const int socket_types[] = { 1 /* SOCK_STREAM */, 2 /* SOCK_DGRAM */ };
+
+enum { SOCKET_TYPE_MASK = 0xf };
+
+/* socket(): the internet families, streams and datagrams only. */
+static int allow_sockets(scmp_filter_ctx ctx)
+{
+	int error = 0;
+
+	for (int f = 0; f < 2; f++)
+		for (int t = 0; t < 2 && !error; t++)
+			error = seccomp_rule_add(
+				ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+				SCMP_A0(SCMP_CMP_EQ,
+					(scmp_datum_t)socket_families[f]),
+				SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPE_MASK,
+					(scmp_datum_t)socket_types[t]));
+	return error;
+}
+
+static int load_filter(bool is_strict, struct err *e)
+{
+	scmp_filter_ctx ctx = seccomp_init(is_strict ? SCMP_ACT_KILL_PROCESS
+						     : SCMP_ACT_ERRNO(EPERM));
+	int error = 0;
+
+	if (!ctx)
+		return err_set(e, ENOMEM, "cannot make a system call filter");
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed) && !error;
+	     i++)
+		error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	if (!error)
+		error = allow_sockets(ctx);
+	if (!error)
+		error = seccomp_load(ctx);
+	seccomp_release(ctx);
+	if (error < 0)
+		return err_errno(e, -error, "cannot load the system call "
+					    "filter");
+	return 0;
+}
+
+/* /proc/self/fdinfo is a directory without files to open once its process
+ * has no other root; it needs no preparation and is never writable. */
+static int empty_root(struct err *e)
+{
+	if (chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0)
+		return err_errno(e, errno, "cannot enter an empty root "
+					   "directory");
+	return 0;
+}
+
+static int drop_capabilities(struct err *e)
+{
+	const struct passwd *user = getpwnam("waylay");
+	uid_t uid = user ? user->pw_uid : 65534; /* nobody */
+	gid_t gid = user ? user->pw_gid : 65534;
+	int error;
+
+	if (empty_root(e) < 0)
+		return -e->code;
+	capng_clear(CAPNG_SELECT_BOTH);
+	error = capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+			      CAP_NET_RAW, CAP_NET_BIND_SERVICE, -1);
+	if (!error)
+		error = capng_change_id((int)uid, (int)gid,
+					CAPNG_DROP_SUPP_GRP |
+						CAPNG_CLEAR_BOUNDING);
+	if (error)
+		return err_set(e, EPERM, "cannot give up privileges (libcap-ng "
+					 "says %d)", error);
+	return 0;
+}
+
+int privilege_drop(bool is_strict, struct err *e)
+{
+	struct rlimit no_core = { 0, 0 };
+	int error;
+
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
+		return err_errno(e, errno, "cannot forbid core files");
+	error = drop_capabilities(e);
+	if (error < 0)
+		return error;
+	if (prctl(PR_SET_DUMPABLE, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_errno(e, errno, "cannot forbid new privileges");
+	return load_filter(is_strict, e);
+}
+
+int privilege_check(struct err *e)
+{
+	static const struct {
+		unsigned cap;
+		const char *name;
+	} needed[] = {
+		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
+		{ CAP_NET_RAW, "CAP_NET_RAW" },
+		{ CAP_SETUID, "CAP_SETUID" },
+		{ CAP_SETGID, "CAP_SETGID" },
+		{ CAP_SYS_CHROOT, "CAP_SYS_CHROOT" },
+	};
+
+	capng_get_caps_process();
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i].cap))
+			return err_set(e, EPERM,
+				       "not privileged: waylayd needs %s; "
+				       "start it as root", needed[i].name);
+	return 0;
+}

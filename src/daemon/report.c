@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report.c - answers on the control socket; see report.h.
+ */
+#include "daemon/report.h"
+
+#include "daemon/supervisor.h"
+#include "engine/nft.h"
+#include "engine/routing.h"
+#include "net/sysctl.h"
+#include "policy/policy.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void set(json_t *j, const char *key, json_t *value)
+{
+	(void)json_object_set_new(j, key, value); /* NULL: without memory */
+}
+
+static void set_number(json_t *j, const char *key, uint64_t value)
+{
+	set(j, key, json_integer((json_int_t)value));
+}
+
+static json_t *ok(void)
+{
+	return json_pack("{s:b}", "ok", 1);
+}
+
+/* --- status ----------------------------------------------------------------------- */
+
+/* Settings of the host that make transparent proxying fail in silence. */
+static const struct {
+	const char *sysctl;
+	const char *problem;
+} traps[] = {
+	{ "net/ipv4/tcp_fwmark_accept",
+	  "net.ipv4.tcp_fwmark_accept=1: answers to clients would be routed "
+	  "by our mark; set it to 0" },
+	{ "net/ipv4/fwmark_reflect",
+	  "net.ipv4.fwmark_reflect=1: RST and ICMP of the kernel would be "
+	  "routed by our mark; set it to 0" },
+	{ "net/ipv6/fwmark_reflect",
+	  "net.ipv6.fwmark_reflect=1: RST and ICMP of the kernel would be "
+	  "routed by our mark; set it to 0" },
+	{ "net/bridge/bridge-nf-call-iptables",
+	  "net.bridge.bridge-nf-call-iptables=1: clients behind a bridge "
+	  "cannot be intercepted by engine nft; set it to 0" },
+};
+
+static json_t *problems(const struct supervisor *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < sizeof(traps) / sizeof(*traps); i++)
+		if (sysctl_read(traps[i].sysctl) == 1)
+			(void)json_array_append_new(
+				list, json_string(traps[i].problem));
+	if (!s->plan.has_family[FAMILY_V6])
+		(void)json_array_append_new(
+			list, json_string("IPv6 does not work on this host: "
+					  "it is not intercepted"));
+	return list;
+}
+
+static json_t *workers(const struct supervisor *s)
+{
+	json_t *list = json_array();
+
+	for (const struct member *m = s->crew.members; m; m = m->next) {
+		json_t *j = json_object();
+
+		set_number(j, "pid", (uint64_t)m->pid);
+		set_number(j, "slot", m->slot);
+		set_number(j, "generation", m->generation->number);
+		set(j, "state",
+		    json_string(!m->pid			     ? "restarting"
+				: m->generation->is_current ? "serving"
+							     : "draining"));
+		set_number(j, "tcp_flows",
+			   m->shared ? atomic_load(&m->shared->tcp_flows) : 0);
+		set_number(j, "udp_flows",
+			   m->shared ? atomic_load(&m->shared->udp_flows) : 0);
+		set(j, "is_accept_paused",
+		    json_boolean(m->shared &&
+				 atomic_load(&m->shared->is_accept_paused)));
+		set_number(j, "restarts", m->restarts);
+		(void)json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static json_t *ports_text(const struct port_set *ports)
+{
+	struct str text = { 0 };
+	json_t *j;
+
+	for (size_t i = 0; i < ports->count; i++) {
+		const struct port_range *r = &ports->ranges[i];
+
+		if (r->first <= 1 && r->last == 65535)
+			str_add(&text, "any");
+		else if (r->first == r->last)
+			str_addf(&text, i ? ", %u" : "%u", r->first);
+		else
+			str_addf(&text, i ? ", %u-%u" : "%u-%u", r->first,
+				 r->last);
+	}
+	j = json_string(ports->count ? str_get(&text) : "off");
+	str_done(&text);
+	return j;
+}
+
+static json_t *intercepts(const struct supervisor *s)
+{
+	const struct config *c = s->plan.config;
+	json_t *list = json_array();
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		const struct intercept *it = &c->intercepts[i];
+		json_t *j = json_object(), *names = json_array();
+
+		for (size_t n = 0; n < it->ifname_count; n++)
+			(void)json_array_append_new(
+				names,
+				json_pack("{s:s, s:b}", "name", it->ifnames[n],
+					  "is_present",
+					  (int)(s->links_present[i] >>
+							(n % 64) & 1)));
+		set(j, "name", json_string(it->name));
+		set(j, "interfaces", names);
+		set(j, "tcp", ports_text(&it->ports[PROTO_TCP]));
+		set(j, "udp", ports_text(&it->ports[PROTO_UDP]));
+		set(j, "deliver",
+		    it->has_deliver
+			    ? json_string(addr_format(&it->deliver, text))
+			    : json_null());
+		(void)json_array_append_new(list, j);
+	}
+	return list;
+}
+
+static json_t *counters(const struct supervisor *s)
+{
+	uint64_t sum[COUNTER_COUNT];
+	json_t *j = json_object();
+
+	crew_counters(&s->crew, sum);
+	for (enum counter i = 0; i < COUNTER_COUNT; i++)
+		set_number(j, counter_name(i), sum[i]);
+	set_number(j, "repairs", s->guard.repairs);
+	return j;
+}
+
+static json_t *answer_status(struct supervisor *s, const json_t *request)
+{
+	const struct config *c = s->plan.config;
+	json_t *j = ok();
+
+	(void)request;
+	set(j, "version", json_string(WAYLAY_VERSION));
+	set_number(j, "pid", (uint64_t)getpid());
+	set_number(j, "uptime_ms", s->loop.now_ms - s->begun_ms);
+	set_number(j, "generation", s->crew.generations);
+	set(j, "config_file", json_string(s->options.config_file));
+	set(j, "engine", json_string("nft"));
+	set(j, "engine_reason",
+	    json_string(c->engine == ENGINE_NFT
+				? "the configuration asks for it"
+				: "engine auto: nft is the one this version "
+				  "has"));
+	set(j, "on_failure",
+	    json_string(c->on_failure == ON_FAILURE_CLOSED ? "closed"
+							   : "open"));
+	set(j, "problems", problems(s));
+	set(j, "workers", workers(s));
+	set(j, "intercepts", intercepts(s));
+	set(j, "counters", counters(s));
+	return j;
+}
+
+/* --- flows ------------------------------------------------------------------------- */
+
+static void add_living(const struct supervisor *s, const struct member *m,
+		       json_t *list)
+{
+	for (uint32_t i = 0; i < m->shared->flow_max; i++) {
+		struct history_entry entry;
+		struct flow_record r;
+
+		if (!shared_read(m->shared, i, &r))
+			continue;
+		r.end = END_NONE;
+		history_name(m->generation->config, &r, &entry);
+		(void)json_array_append_new(
+			list, history_json(&entry, s->loop.now_ms));
+	}
+}
+
+static json_t *answer_flows(struct supervisor *s, const json_t *request)
+{
+	json_int_t ended = json_integer_value(json_object_get(request,
+							      "ended"));
+	json_t *j = ok(), *list = json_array();
+
+	crew_collect(&s->crew);
+	for (const struct member *m = s->crew.members; m; m = m->next)
+		if (m->shared)
+			add_living(s, m, list);
+	set(j, "flows", list);
+	set(j, "ended",
+	    history_list(&s->history, ended > 0 ? (size_t)ended : 0,
+			 s->loop.now_ms));
+	return j;
+}
+
+/* --- the rest ----------------------------------------------------------------------- */
+
+static json_t *answer_reload(struct supervisor *s, const json_t *request)
+{
+	struct str text = { 0 };
+	json_t *j;
+
+	(void)request;
+	int error = supervisor_reload(s, &text);
+
+	if (error < 0) {
+		j = control_error(error == -EINVAL ? CONTROL_CONFIG
+						   : CONTROL_FAILED,
+				  str_get(&text));
+	} else {
+		j = ok();
+		set_number(j, "generation", s->crew.generations);
+		set(j, "warnings", control_text(str_get(&text)));
+	}
+	str_done(&text);
+	return j;
+}
+
+static json_t *answer_config(struct supervisor *s, const json_t *request)
+{
+	struct str text = { 0 };
+	json_t *j = ok();
+
+	(void)request;
+	config_print(s->plan.config, &text);
+	set(j, "text", control_text(str_get(&text)));
+	str_done(&text);
+	return j;
+}
+
+static json_t *answer_rules(struct supervisor *s, const json_t *request)
+{
+	struct str text = { 0 };
+	json_t *j = ok();
+
+	(void)request;
+	routing_render(&s->plan, &text);
+	str_add(&text, "nft -f - <<'END'\n");
+	nft_render(&s->plan, &text);
+	str_add(&text, "END\n");
+	set(j, "engine", json_string("nft"));
+	set(j, "text", control_text(str_get(&text)));
+	str_done(&text);
+	return j;
+}
+
+static const struct {
+	const char *name;
+	json_t *(*answer)(struct supervisor *s, const json_t *request);
+} commands[] = {
+	{ "status", answer_status }, { "flows", answer_flows },
+	{ "reload", answer_reload }, { "config", answer_config },
+	{ "rules", answer_rules },
+};
+
+json_t *report_answer(void *ctx, const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request,
+							     "command"));
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return commands[i].answer(ctx, request);
+	return control_error(CONTROL_USAGE, "there is no such command");
+}

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * supervisor.c - waylayd, the process with the privileges; see supervisor.h.
+ */
+#include "daemon/supervisor.h"
+
+#include "base/log.h"
+#include "daemon/instance.h"
+#include "daemon/load.h"
+#include "daemon/privilege.h"
+#include "daemon/report.h"
+#include "engine/nft.h"
+#include "engine/routing.h"
+#include "net/link.h"
+#include "net/sock.h"
+#include "policy/eval.h"
+#include "policy/policy.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* --- interfaces ------------------------------------------------------------------- */
+
+struct link_view {
+	const struct config *config;
+	uint64_t present[INTERCEPTS_MAX];
+};
+
+static void see_link(void *ctx, const char *name, int ifindex)
+{
+	struct link_view *v = ctx;
+
+	(void)ifindex;
+	for (size_t i = 0; i < v->config->intercept_count; i++) {
+		const struct intercept *it = &v->config->intercepts[i];
+
+		for (size_t n = 0; n < it->ifname_count; n++)
+			if (ifname_matches(it->ifnames[n], name))
+				v->present[i] |= 1ull << (n % 64);
+	}
+}
+
+static void report_links(struct supervisor *s, size_t i, uint64_t now)
+{
+	const struct intercept *it = &s->plan.config->intercepts[i];
+
+	for (size_t n = 0; n < it->ifname_count; n++) {
+		uint64_t bit = 1ull << (n % 64);
+		bool was = s->links_present[i] & bit, is = now & bit;
+
+		if (!is && (was || !s->is_link_known[i]))
+			log_warning("intercept %s: waiting for interface %s",
+				    it->name, it->ifnames[n]);
+		if (is && !was && s->is_link_known[i])
+			log_info("intercept %s: interface %s is there",
+				 it->name, it->ifnames[n]);
+	}
+}
+
+static void look_at_links(void *ctx)
+{
+	struct supervisor *s = ctx;
+	struct link_view v = { .config = s->plan.config };
+	struct err e = { 0 };
+
+	if (!v.config)
+		return;
+	if (link_each(&s->guard.ask, see_link, &v, &e) < 0) {
+		log_error("%s", e.text);
+		return;
+	}
+	for (size_t i = 0; i < v.config->intercept_count; i++) {
+		report_links(s, i, v.present[i]);
+		s->links_present[i] = v.present[i];
+		s->is_link_known[i] = true;
+	}
+}
+
+/* --- installing ---------------------------------------------------------------------- */
+
+static int check_delivery(const struct config *c, struct err *e)
+{
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		const struct intercept *it = &c->intercepts[i];
+		int type = it->ports[PROTO_TCP].count ? SOCK_STREAM
+						      : SOCK_DGRAM;
+		char text[ADDR_TEXT_MAX];
+
+		/* Free for us to bind: so nobody listens. */
+		if (it->require_listener &&
+		    sock_probe_free(type, &it->deliver, NULL) == 0)
+			return err_set(e, ENOTCONN,
+				       "intercept %s delivers to %s, where no "
+				       "program listens (require-listener)",
+				       it->name,
+				       addr_format(&it->deliver, text));
+	}
+	return 0;
+}
+
+static int install(struct supervisor *s, const struct plan *plan,
+		   struct err *e)
+{
+	unsigned added = 0;
+	int error = routing_check(&s->guard.ask, plan, e);
+
+	if (!error)
+		error = routing_install(&s->guard.ask, plan, &added, e);
+	if (!error)
+		error = nft_install(plan, e);
+	if (!error)
+		error = routing_prune(&s->guard.ask, plan, e);
+	return error;
+}
+
+/* Take everything away that install() made; log what will not go. */
+static void uninstall(struct supervisor *s)
+{
+	struct err e = { 0 };
+
+	(void)guard_set(&s->guard, NULL, NULL);
+	if (nft_remove(&e) < 0)
+		log_error("%s", e.text);
+	if (routing_remove(&s->guard.ask, &e) < 0)
+		log_error("%s", e.text);
+}
+
+static void log_ready(const struct supervisor *s)
+{
+	const struct config *c = s->plan.config;
+	struct str text = { 0 };
+
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		str_addf(&text, ", intercept %s from", c->intercepts[i].name);
+		for (size_t n = 0; n < c->intercepts[i].ifname_count; n++)
+			str_addf(&text, n ? ", %s" : " %s",
+				 c->intercepts[i].ifnames[n]);
+	}
+	log_info("ready: engine nft, %u workers%s", crew_slots(c),
+		 str_get(&text));
+	str_done(&text);
+}
+
+/* Bring configuration c (taken) into force.  The older one, if any, goes on
+ * when this fails. */
+static int bring_up(struct supervisor *s, struct config *c, struct err *e)
+{
+	struct plan plan, old = s->plan;
+	int error = check_delivery(c, e);
+
+	if (!error)
+		error = listeners_open(&s->listeners, c, crew_slots(c), e);
+	if (error < 0) {
+		config_free(c);
+		return error;
+	}
+	listeners_plan(&s->listeners, c, &plan);
+	/* Between the two steps both generations accept from the same
+	 * listeners: whichever rules are in force, somebody answers. */
+	error = install(s, &plan, e);
+	if (error < 0) {
+		struct err ignored;
+
+		if (old.config)
+			(void)install(s, &old, &ignored);
+		config_free(c);
+		return error;
+	}
+	error = crew_start(&s->crew, c, e);
+	if (error < 0) {
+		struct err ignored;
+
+		if (old.config)
+			(void)install(s, &old, &ignored);
+		return error;
+	}
+	s->plan = plan;
+	memset(s->is_link_known, 0, sizeof(s->is_link_known));
+	memset(s->links_present, 0, sizeof(s->links_present));
+	log_setup((enum log_priority)c->log.level,
+		  c->log.format == LOG_FORMAT_JSON);
+	look_at_links(s);
+	return guard_set(&s->guard, &s->plan, e);
+}
+
+/* --- reload ---------------------------------------------------------------------------- */
+
+static int check_change(const struct config *old, const struct config *new,
+			struct err *e)
+{
+	if (old->mark != new->mark || old->mask != new->mask ||
+	    old->table != new->table)
+		return err_set(e, EBUSY,
+			       "`mark` and `table` cannot be changed by a "
+			       "reload: running flows depend on them; restart "
+			       "waylayd");
+	return 0;
+}
+
+int supervisor_reload(struct supervisor *s, struct str *text)
+{
+	struct err e = { 0 };
+	struct config *c = NULL;
+	int error;
+
+	if (s->is_ending) {
+		str_add(text, "waylayd is ending");
+		return -EBUSY;
+	}
+	error = load_config(s->options.config_file, &c, text, &e);
+	if (error == -EINVAL) /* text holds the messages */
+		return error;
+	if (!error) {
+		error = check_change(s->plan.config, c, &e);
+		if (error < 0)
+			config_free(c);
+	}
+	if (!error)
+		error = bring_up(s, c, &e);
+	if (error < 0) {
+		str_add(text, e.text);
+		return error == -EINVAL ? -EIO : error;
+	}
+	log_info("reloaded: generation %llu",
+		 (unsigned long long)s->crew.generations);
+	return 0;
+}
+
+static void reload_by_signal(struct supervisor *s)
+{
+	struct str text = { 0 };
+
+	if (supervisor_reload(s, &text) < 0)
+		log_error("reload refused, the old configuration stays in "
+			  "force: %s", str_get(&text));
+	else if (text.len)
+		log_warning("%s", str_get(&text));
+	str_done(&text);
+}
+
+/* --- the end ----------------------------------------------------------------------------- */
+
+static void end_now(struct supervisor *s)
+{
+	loop_stop(&s->loop);
+}
+
+static void on_drain_end(struct timer *t, uint64_t now_ms)
+{
+	struct supervisor *s = (struct supervisor *)((char *)t -
+						     offsetof(struct supervisor,
+							      drain_end));
+
+	(void)now_ms;
+	end_now(s);
+}
+
+/* The first time with a drain time: give up the listeners, so that new flows
+ * are dealt with as on-failure says, and let running flows end. */
+static void end_soon(struct supervisor *s)
+{
+	uint32_t drain_ms = s->plan.config->timeouts.drain_ms;
+
+	if (s->is_ending || !drain_ms) {
+		end_now(s);
+		return;
+	}
+	s->is_ending = true;
+	log_info("ending: running flows have %u ms", drain_ms);
+	crew_drain_all(&s->crew);
+	listeners_close(&s->listeners);
+	s->drain_end.fn = on_drain_end;
+	wheel_set(&s->loop.wheel, &s->drain_end,
+		  s->loop.now_ms + drain_ms);
+}
+
+static void on_signal(struct loop *l, struct watch *w, uint32_t events)
+{
+	struct supervisor *s = (struct supervisor *)((char *)w -
+						     offsetof(struct supervisor,
+							      signal_watch));
+	struct signalfd_siginfo info;
+
+	(void)l;
+	(void)events;
+	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			crew_reap(&s->crew);
+			if (s->is_ending && crew_is_empty(&s->crew))
+				end_now(s);
+			break;
+		case SIGHUP:
+			reload_by_signal(s);
+			break;
+		case SIGTERM:
+		case SIGINT:
+			end_soon(s);
+			break;
+		}
+	}
+}
+
+/* --- beginning ------------------------------------------------------------------------------ */
+
+static int open_signals(struct supervisor *s, struct err *e)
+{
+	static const int signals[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
+	sigset_t set;
+	int error;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		(void)sigaddset(&set, signals[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return err_errno(e, errno, "cannot receive signals");
+	s->signal_watch.fn = on_signal;
+	error = loop_add(&s->loop, s->signal_fd, EPOLLIN, &s->signal_watch);
+	return error < 0 ? err_errno(e, -error, "cannot watch signals") : 0;
+}
+
+static void raise_nofile(void)
+{
+	struct rlimit r;
+
+	/* What cannot be raised is used as it is: see crew.c. */
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static void on_record(void *ctx, const struct config *c,
+		      const struct flow_record *r)
+{
+	struct supervisor *s = ctx;
+
+	history_add(&s->history, c, r, true);
+}
+
+static int open_raw(struct supervisor *s, uint32_t mark, struct err *e)
+{
+	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+		s->crew.raw_fd[f] = -1;
+		if (!s->listeners.has_family[f])
+			continue;
+		s->crew.raw_fd[f] = sock_raw_sender(plan_family(f), mark, e);
+		if (s->crew.raw_fd[f] < 0)
+			return s->crew.raw_fd[f];
+	}
+	return 0;
+}
+
+/* Everything before the configuration comes into force. */
+static int prepare(struct supervisor *s, const struct config *c,
+		   struct err *e)
+{
+	int error = privilege_check(e);
+
+	if (!error) {
+		s->lock_fd = instance_lock(e);
+		error = s->lock_fd < 0 ? s->lock_fd : 0;
+	}
+	if (error < 0)
+		return error;
+	raise_nofile();
+	error = loop_open(&s->loop);
+	if (error < 0)
+		return err_errno(e, -error, "cannot open an event loop");
+	if (history_init(&s->history) < 0)
+		return err_set(e, ENOMEM, "no memory");
+	error = open_signals(s, e);
+	if (!error)
+		error = listeners_init(&s->listeners, e);
+	if (!error)
+		error = open_raw(s, plan_own_mark(c), e);
+	if (!error)
+		error = guard_open(&s->guard, &s->loop, look_at_links, s, e);
+	s->begun_ms = s->loop.now_ms;
+	s->crew.loop = &s->loop;
+	s->crew.listeners = &s->listeners;
+	s->crew.on_record = on_record;
+	s->crew.ctx = s;
+	s->crew.lock_fd = s->lock_fd;
+	s->crew.server_netns = s->options.server_netns;
+	s->crew.is_strict = s->options.is_strict;
+	s->crew.is_private = s->options.is_private;
+	return error;
+}
+
+static int open_control(struct supervisor *s, struct err *e)
+{
+	int error;
+
+	if (s->options.is_private)
+		return 0;
+	error = control_server_open(&s->control, &s->loop,
+				    s->options.run_dir, report_answer, s, e);
+	s->has_control = error == 0;
+	return error;
+}
+
+static void shut_down(struct supervisor *s)
+{
+	if (s->has_control)
+		control_server_close(&s->control);
+	if (s->plan.config)
+		uninstall(s);
+	crew_stop_all(&s->crew);
+	crew_wait(&s->crew);
+	guard_close(&s->guard);
+	listeners_close(&s->listeners);
+	history_done(&s->history);
+}
+
+int supervisor_run(const struct supervisor_options *o, struct err *e)
+{
+	static struct supervisor s; /* large; there is one */
+	struct str messages = { 0 };
+	struct config *c = NULL;
+	int error;
+
+	s = (struct supervisor){ .options = *o, .signal_fd = -1,
+				 .lock_fd = -1 };
+	error = load_config(o->config_file, &c, &messages, e);
+	if (messages.len)
+		(void)!write(STDERR_FILENO, messages.text, messages.len);
+	str_done(&messages);
+	if (error < 0)
+		return error;
+	log_setup((enum log_priority)c->log.level,
+		  c->log.format == LOG_FORMAT_JSON);
+	if (o->is_private)
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	error = prepare(&s, c, e);
+	if (error < 0) {
+		config_free(c);
+		return error;
+	}
+	error = bring_up(&s, c, e);
+	if (!error)
+		error = open_control(&s, e);
+	if (!error) {
+		log_ready(&s);
+		loop_run(&s.loop);
+		log_info("ending");
+	}
+	shut_down(&s);
+	return error;
+}
+
+int supervisor_cleanup(struct err *e)
+{
+	struct nl nl;
+	int error = privilege_check(e), lock;
+
+	if (error < 0)
+		return error;
+	lock = instance_lock(e);
+	if (lock < 0)
+		return lock;
+	error = nl_open(&nl, NETLINK_ROUTE, 0);
+	if (error < 0)
+		return err_errno(e, -error, "cannot open netlink");
+	error = nft_remove(e);
+	if (!error)
+		error = routing_remove(&nl, e);
+	nl_close(&nl);
+	close(lock);
+	return error;
+}
