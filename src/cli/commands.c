@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands.c - the rows; see commands.h.
+ */
+#include "cli/commands.h"
+
+#include <string.h>
+
+const struct cli_option cli_options[OPT_COUNT] = {
+	[OPT_JSON] = { "json", 0, NULL, "print the result as JSON" },
+	[OPT_RUN_DIR] = { "run-dir", 0, "DIR",
+			  "where waylayd keeps its control socket" },
+	[OPT_HELP] = { "help", 'h', NULL, "show this help" },
+	[OPT_VERSION] = { "version", 'V', NULL, "show the version" },
+	[OPT_ENDED] = { "ended", 0, "N", "show the last N ended flows too" },
+	[OPT_WATCH] = { "watch", 'w', NULL, "show again every second" },
+	[OPT_IN_PLACE] = { "in-place", 'i', NULL,
+			   "rewrite the file instead of printing" },
+	[OPT_ENGINE] = { "engine", 0, "ENGINE", "for this engine: nft" },
+	[OPT_FROM] = { "from", 0, "IFACE", "interface the clients are behind" },
+	[OPT_TCP] = { "tcp", 0, "PORTS", "TCP ports, such as 80,443 or any" },
+	[OPT_UDP] = { "udp", 0, "PORTS", "UDP ports, such as 53 or any" },
+	[OPT_EXCEPT_DST] = { "except-dst", 0, "NETS",
+			     "leave these destinations alone" },
+	[OPT_SOURCE] = { "source", 0, "client|self",
+			 "address the servers see (default client)" },
+	[OPT_ON_FAILURE] = { "on-failure", 0, "open|closed",
+			     "what traffic does without waylayd "
+			     "(default open)" },
+	[OPT_QUIET] = { "quiet", 'q', NULL,
+			"do not print its flows at the end" },
+};
+
+const struct cli_command cli_commands[COMMAND_COUNT] = {
+	{
+		.name = "status",
+		.run = cli_status,
+		.usage = "",
+		.summary = "show what waylayd does and what troubles it",
+		.text = "Shows the daemon, its intercepts and workers, the "
+			"counters that are not zero,\nand problems.\n"
+			"\n"
+			"example:\n"
+			"  waylay status\n",
+	},
+	{
+		.name = "flows",
+		.run = cli_flows,
+		.options = 1 << OPT_ENDED | 1 << OPT_WATCH,
+		.usage = "[--ended N] [-w]",
+		.summary = "list the flows that are relayed",
+		.text = "Lists the flows, newest last.  SOURCE is the address "
+			"the server sees;\n'=' means the client's own.\n"
+			"\n"
+			"examples:\n"
+			"  waylay flows --ended 20\n"
+			"  waylay flows --json | jq '.flows[].server'\n",
+	},
+	{
+		.name = "reload",
+		.run = cli_reload,
+		.usage = "",
+		.summary = "make waylayd read its configuration again",
+		.text = "Flows that exist go on with the workers they have.  "
+			"An invalid configuration\nchanges nothing.\n"
+			"\n"
+			"example:\n"
+			"  waylay config check && waylay reload\n",
+	},
+	{
+		.name = "config",
+		.run = cli_config,
+		.options = 1 << OPT_IN_PLACE,
+		.usage = "check|show|format [FILE]",
+		.summary = "check, show or format a configuration",
+		.text = "  check [FILE]        say everything that is wrong "
+			"with it\n"
+			"  show [FILE]         print it in canonical form; "
+			"without FILE, the one\n"
+			"                      that the running waylayd has\n"
+			"  format [FILE] [-i]  lay it out anew, comments "
+			"kept\n"
+			"\n"
+			"FILE is " CLI_CONFIG_FILE " unless given, '-' is "
+			"standard input.\n"
+			"\n"
+			"examples:\n"
+			"  waylay config check\n"
+			"  waylay config format -i waylay.conf\n",
+	},
+	{
+		.name = "rules",
+		.run = cli_rules,
+		.options = 1 << OPT_ENGINE,
+		.usage = "show [--engine nft] [FILE]",
+		.summary = "print what is installed in the kernel",
+		.text = "Prints it as text that a person can run.\n"
+			"\n"
+			"example:\n"
+			"  waylay rules show\n",
+	},
+	{
+		.name = "run",
+		.run = cli_run,
+		.options = 1 << OPT_FROM | 1 << OPT_TCP | 1 << OPT_UDP |
+			   1 << OPT_EXCEPT_DST | 1 << OPT_SOURCE |
+			   1 << OPT_ON_FAILURE,
+		.usage = "--from IFACE [--tcp PORTS] [--udp PORTS] ...",
+		.summary = "run waylayd in the foreground, without a file",
+		.text = "Without --tcp and --udp all TCP is taken.  Several "
+			"values are separated by\ncommas.  Ctrl-C ends it and "
+			"removes everything.\n"
+			"\n"
+			"example:\n"
+			"  waylay run --from eth1 --tcp 80,443 "
+			"--except-dst private\n",
+	},
+	{
+		.name = "exec",
+		.run = cli_exec,
+		.options = 1 << OPT_QUIET,
+		.is_verbatim = true,
+		.usage = "[--quiet] [--] COMMAND [ARGUMENT...]",
+		.summary = "run one command with its traffic relayed",
+		.text = "Runs COMMAND in a network namespace of its own; its "
+			"TCP and UDP are relayed\nfrom this host's address.  "
+			"Its flows are printed at the end.\n"
+			"\n"
+			"example:\n"
+			"  waylay exec -- curl https://example.org/\n",
+	},
+	{
+		.name = "version",
+		.run = cli_version,
+		.usage = "",
+		.summary = "show the version of this tool",
+		.text = "example:\n"
+			"  waylay version\n",
+	},
+	{
+		.name = "help",
+		.run = cli_help,
+		.usage = "[COMMAND]",
+		.summary = "show help, for one command or for all",
+		.text = "example:\n"
+			"  waylay help config\n",
+	},
+};
+
+const struct cli_command *command_find(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(cli_commands[i].name, name) == 0)
+			return &cli_commands[i];
+	return NULL;
+}
+
+int command_unknown(const char *name)
+{
+	const char *known[COMMAND_COUNT];
+
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		known[i] = cli_commands[i].name;
+	return cli_unknown("command", name, known, COMMAND_COUNT);
+}
