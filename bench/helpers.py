@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles the traffic helpers (*.c of this directory) for one run."""
+
+import os
+import pathlib
+
+from process import run
+
+SOURCES = pathlib.Path(__file__).resolve().parent
+NAMES = ("http_server", "idle_client", "udp_echo", "udp_ping", "udp_send",
+         "udp_sink")
+FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra")
+
+
+def compile_all(directory):
+    """Name -> path of the program."""
+    paths = {name: pathlib.Path(directory) / name for name in NAMES}
+    for name, path in paths.items():
+        run([os.environ.get("CC", "cc"), *FLAGS, "-o", path,
+             SOURCES / f"{name}.c", SOURCES / "helper.c"])
+    return paths

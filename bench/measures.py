@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured, and with which tools.
+
+A measure starts the far end in the server namespace, drives it from the client
+namespace, and returns a Sample.  It knows nothing of the mode in the router but
+the pids of its daemon.  MEASURES is the list that `run --only` chooses from.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import typing
+
+from modes import check_path
+from process import EXTRA_S, BenchError, Child, is_listening, run
+from usage import cpu_busy_s, settled_memory
+
+FIRST_PORT = 20000
+WRK_SCRIPT = pathlib.Path(__file__).resolve().parent / "wrk.lua"
+SHORT_CLIENTS = 64
+WRK_ERRORS_MAX = 0.001  # of all requests
+PING_BYTES = 64
+UDP_CASES = [(size, flows) for size in (64, 1200) for flows in (1, 100)]
+
+
+@dataclasses.dataclass
+class Metric:
+    """One line group of the table."""
+
+    key: str
+    title: str
+    digits: int = 1
+    has_ratio: bool = True
+
+
+@dataclasses.dataclass
+class Sample:
+    """Values by metric key, and the traffic that check_path() compares."""
+
+    values: dict
+    tcp: int = 0
+    udp: int = 0
+
+
+@dataclasses.dataclass
+class Measure:
+    """How to take one Sample."""
+
+    name: str
+    take: typing.Callable
+    metrics: list
+    is_udp: bool = False
+    is_of_daemon: bool = False  # means nothing without one
+
+    def fits(self, mode):
+        return (
+            (mode.has_udp or not self.is_udp)
+            and (mode.is_relay or not self.is_of_daemon)
+            and (mode.measures is None or self.name in mode.measures)
+        )
+
+    def sample(self, bench, mode):
+        """Starts the mode, measures, ends the mode; returns the values."""
+        with mode.running(bench.topology, bench.directory) as pids:
+            before = bench.topology.relayed()
+            sample = self.take(bench, mode, pids)
+            after = bench.topology.relayed()
+            check_path(mode, before, after, sample.tcp, sample.udp)
+        return sample.values
+
+
+@dataclasses.dataclass
+class Bench:
+    """Where a measure works."""
+
+    topology: typing.Any
+    directory: str
+    helpers: dict
+    seconds: int
+    idle: int
+    ports: typing.Iterator = dataclasses.field(
+        default_factory=lambda: itertools.count(FIRST_PORT))
+
+    def new_port(self):
+        """A server port that no earlier sample used.
+
+        A proxy leaves TIME_WAIT sockets in the router, with foreign addresses.
+        Early demux finds them when a later client reuses the ports, and
+        ip_forward() drops a packet that has a socket: forwarding would stall.
+        """
+        return next(self.ports)
+
+    def inside(self, role, *command, is_pinned=False):
+        """The command, to be run in the namespace.
+
+        Pinned, the two ends sit on the first and the last CPU.  Latency needs
+        that: sharing a CPU by chance saves the wake-up of an idle one, which
+        costs more than all that is compared.  The daemon goes where it likes.
+        """
+        cpus = sorted(os.sched_getaffinity(0))
+        cpu = cpus[0] if role == "client" else cpus[-1]
+        pin = ["taskset", "-c", cpu] if is_pinned else []
+        return self.topology.inside(role, *pin, *command)
+
+    @contextlib.contextmanager
+    def serving(self, name, is_pinned=False):
+        """A helper in the server namespace that is ready; gives its port."""
+        port = self.new_port()
+        command = self.inside("server", self.helpers[name], self.topology.server,
+                              port, is_pinned=is_pinned)
+        with Child(command, self.directory) as server:
+            server.wait_ready()
+            yield port, server
+
+    @contextlib.contextmanager
+    def holding(self, port, count):
+        """So many idle connections to http_server."""
+        command = self.inside("client", self.helpers["idle_client"],
+                              self.topology.server, port, count)
+        with Child(command, self.directory) as client:
+            client.wait_ready()
+            yield
+
+    def warm_up(self):
+        """One connection: neighbours are known, the path is whole."""
+        with self.serving("http_server") as (port, _):
+            with self.holding(port, 1):
+                pass
+
+    def client(self, *command, is_pinned=False):
+        return run(self.inside("client", *command, is_pinned=is_pinned),
+                   self.seconds + EXTRA_S)
+
+
+def take_bulk(bench, _mode, _pids):
+    address, port = bench.topology.server, bench.new_port()
+    command = bench.inside("server", "iperf3", "-s", "-1", "-p", port)
+    with Child(command, bench.directory) as server:
+        server.wait_for(lambda: is_listening(server.pid, port),
+                        "iperf3's listener")
+        start_s = cpu_busy_s()
+        text = bench.client("iperf3", "-c", address, "-p", port,
+                            "-t", bench.seconds, "--json")
+        busy_s = cpu_busy_s() - start_s
+    received = json.loads(text)["end"]["sum_received"]
+    values = {
+        "bulk_gbps": received["bits_per_second"] / 1e9,
+        "cpu_s_per_gb": busy_s / (received["bytes"] / 1e9),
+    }
+    return Sample(values, tcp=2)
+
+
+def _wrk(bench, port, threads, connections, *more, is_pinned=False):
+    text = bench.client("wrk", "-t", threads, "-c", connections,
+                        "-d", f"{bench.seconds}s", "-s", WRK_SCRIPT, *more,
+                        bench.topology.url(port), is_pinned=is_pinned)
+    result = json.loads(text.splitlines()[-1])
+    if result["errors"] > WRK_ERRORS_MAX * result["requests"]:
+        raise BenchError(f"wrk: {result['errors']} errors in "
+                         f"{result['requests']} requests")
+    return result
+
+
+def take_conns(bench, _mode, _pids):
+    with bench.serving("http_server") as (port, _):
+        start_s = cpu_busy_s()
+        result = _wrk(bench, port, 2, SHORT_CLIENTS, "-H", "Connection: close")
+        busy_s = cpu_busy_s() - start_s
+    values = {
+        "conns_per_s": result["requests"] / (result["us"] / 1e6),
+        "cpu_us_per_conn": busy_s * 1e6 / result["requests"],
+    }
+    return Sample(values, tcp=result["requests"])
+
+
+def take_latency(bench, _mode, _pids):
+    with bench.serving("http_server", is_pinned=True) as (port, _):
+        result = _wrk(bench, port, 1, 1, is_pinned=True)
+    values = {"http_p50_us": result["p50_us"], "http_p99_us": result["p99_us"]}
+    return Sample(values, tcp=1)
+
+
+def take_ping(bench, _mode, _pids):
+    with bench.serving("udp_echo", is_pinned=True) as (port, _):
+        result = json.loads(bench.client(
+            bench.helpers["udp_ping"], bench.topology.server, port, PING_BYTES,
+            bench.seconds, is_pinned=True))
+    values = {
+        "udp_p50_us": result["p50_ns"] / 1e3,
+        "udp_p99_us": result["p99_ns"] / 1e3,
+    }
+    return Sample(values, udp=result["samples"])
+
+
+def take_udp(bench, _mode, _pids):
+    sample = Sample({})
+    for size, flows in UDP_CASES:
+        sent, received, took_s = _udp_load(bench, size, flows)
+        sample.values[f"udp_kpps_{size}_{flows}"] = received / took_s / 1e3
+        sample.values[f"udp_loss_{size}_{flows}"] = 100 * (1 - received / sent)
+        sample.udp += received
+    return sample
+
+
+def _udp_load(bench, size, flows):
+    with bench.serving("udp_sink") as (port, sink):
+        load = json.loads(bench.client(
+            bench.helpers["udp_send"], bench.topology.server, port, size, flows,
+            bench.seconds))
+        got = sink.result()
+    return load["sent"], got["received"], got["ns"] / 1e9
+
+
+def take_idle(bench, mode, pids):
+    count = min(bench.idle, mode.connections_max() or bench.idle)
+    with bench.serving("http_server") as (port, _):
+        before = settled_memory(pids())
+        with bench.holding(port, count):
+            after = settled_memory(pids())
+    values = {f"idle_{kind}": (after[kind] - before[kind]) / count
+              for kind in after}
+    values["idle_before_mib"] = before["pss"] / 2**20
+    values["idle_after_mib"] = after["pss"] / 2**20
+    values["idle_connections"] = count
+    return Sample(values, tcp=count)
+
+
+def _udp_metrics():
+    for size, flows in UDP_CASES:
+        what = f"{size} B, {flows} flow" + ("s" if flows > 1 else "")
+        key = f"{size}_{flows}"
+        yield Metric(f"udp_kpps_{key}", f"UDP received, 1000/s, {what}", 0)
+        yield Metric(f"udp_loss_{key}", f"UDP lost of overload, %, {what}", 1,
+                     has_ratio=False)
+
+
+MEASURES = [
+    Measure("bulk", take_bulk, [
+        Metric("bulk_gbps", "bulk TCP, Gbit/s", 2),
+        Metric("cpu_s_per_gb", "CPU of the machine, s/GB", 3),
+    ]),
+    Measure("conns", take_conns, [
+        Metric("conns_per_s", "TCP connections per second", 0),
+        Metric("cpu_us_per_conn", "CPU of the machine, us/connection", 0),
+    ]),
+    Measure("latency", take_latency, [
+        Metric("http_p50_us", "request latency p50, us (HTTP)", 0),
+        Metric("http_p99_us", "request latency p99, us (HTTP)", 0),
+    ]),
+    Measure("ping", take_ping, [
+        Metric("udp_p50_us", "request latency p50, us (UDP)"),
+        Metric("udp_p99_us", "request latency p99, us (UDP)"),
+    ], is_udp=True),
+    Measure("udp", take_udp, list(_udp_metrics()), is_udp=True),
+    Measure("idle", take_idle, [
+        Metric("idle_pss", "memory per idle connection, B (PSS)", 0),
+        Metric("idle_rss", "memory per idle connection, B (RSS)", 0),
+        Metric("idle_private", "memory per idle connection, B (private)", 0),
+        Metric("idle_before_mib", "memory before, MiB (PSS)", 1, False),
+        Metric("idle_after_mib", "memory at idle, MiB (PSS)", 1, False),
+        Metric("idle_connections", "idle connections held", 0, False),
+    ], is_of_daemon=True),
+]

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in the router: nothing, waylay, or HAProxy.
+
+A mode is started afresh for each measurement and leaves nothing behind, so that
+neither its heap nor its left-over connections reach into the next one.  In each
+of them the server sees the client's own address and port.
+"""
+
+import contextlib
+import os
+import pathlib
+import resource
+
+from process import BenchError, Child, clean_environment, family, is_listening, run
+
+REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+# Below the clients' ports: a listener on the wildcard address keeps every client
+# with the same port number from being imitated towards the server.
+HAPROXY_PORT = 1000
+HAPROXY_MARK = 1
+HAPROXY_TABLE = 100
+# HAProxy wants two descriptors for each connection of maxconn, and some more.
+HAPROXY_MAXCONNS = (12000, 6000, 4000)  # the first that the limit allows
+HAPROXY_SPARE_FDS = 200
+
+WAYLAY_CONF = """\
+engine     nft
+on-failure open
+log        { flows off }
+intercept bench { from lan; tcp any; udp any }
+rules { default -> direct }
+"""
+
+HAPROXY_CONF = """\
+global
+    nbthread 2
+    maxconn {maxconn}
+defaults
+    mode tcp
+    {option}
+    timeout connect 5s
+    timeout client 2h
+    timeout server 2h
+frontend lan
+    bind {listen} transparent
+    default_backend origin
+backend origin
+    source {any} usesrc client
+    server origin {any}
+"""
+
+HAPROXY_NFT = f"""\
+table inet bench {{
+    chain prerouting {{
+        type filter hook prerouting priority mangle;
+        meta l4proto tcp socket transparent 1 meta mark set {HAPROXY_MARK} accept
+        iifname "lan" meta l4proto tcp tproxy to :{HAPROXY_PORT} \
+meta mark set {HAPROXY_MARK} accept
+    }}
+}}
+"""
+
+
+def waylayd_path():
+    return os.environ.get("WAYLAYD") or str(
+        REPOSITORY / "build/src/daemon/waylayd"
+    )
+
+
+def haproxy_maxconn():
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    fitting = (n for n in HAPROXY_MAXCONNS if 2 * n + HAPROXY_SPARE_FDS <= files)
+    return next(fitting, HAPROXY_MAXCONNS[-1])
+
+
+class Mode:
+    """What the table says of it, and how it is started."""
+
+    name = ""
+    title = ""
+    is_relay = True
+    has_udp = True
+    measures = None  # None: all
+
+    def missing(self):
+        """Why it cannot run here, or None."""
+        return None
+
+    def connections_max(self):
+        """How many it can hold, or None for no limit of its own."""
+        return None
+
+    @contextlib.contextmanager
+    def running(self, topology, directory):
+        """Gives a function that lists the pids of the daemon."""
+        del topology, directory
+        yield lambda: []
+
+
+class Forward(Mode):
+    """The kernel alone."""
+
+    name = "forward"
+    title = "forwarding"
+    is_relay = False
+
+
+class Waylay(Mode):
+    """waylayd with the nft engine; WAYLAYD names another binary."""
+
+    name = "waylay"
+    title = "waylay"
+
+    def missing(self):
+        path = waylayd_path()
+        return None if os.access(path, os.X_OK) else "waylayd is not built"
+
+    @contextlib.contextmanager
+    def running(self, topology, directory):
+        conf = pathlib.Path(directory) / "waylay.conf"
+        conf.write_text(WAYLAY_CONF, encoding="ascii")
+        command = topology.inside("router", waylayd_path(), "--config", conf,
+                                  "--run-dir", pathlib.Path(directory) / "run")
+        with Child(command, directory, clean_environment()) as daemon:
+            daemon.wait_ready("ready: ")
+            yield lambda: family(daemon.pid)
+            daemon.check_alive()
+
+
+class Haproxy(Mode):
+    """Debian's HAProxy: tcp mode, nft tproxy, policy routing."""
+
+    name = "haproxy"
+    title = "HAProxy"
+    option = ""
+    has_udp = False
+
+    def missing(self):
+        found = any(
+            os.access(pathlib.Path(directory) / "haproxy", os.X_OK)
+            for directory in os.get_exec_path()
+        )
+        return None if found else "no program haproxy"
+
+    def connections_max(self):
+        # Not to the brim: a full HAProxy stops accepting.
+        return haproxy_maxconn() * 9 // 10
+
+    @contextlib.contextmanager
+    def running(self, topology, directory):
+        conf = pathlib.Path(directory) / "haproxy.conf"
+        conf.write_text(self._conf(topology.has_v6), encoding="ascii")
+        command = topology.inside("router", "haproxy", "-db", "-f", conf)
+        with self._intercepted(topology, directory):
+            with Child(command, directory) as daemon:
+                daemon.wait_for(lambda: is_listening(daemon.pid, HAPROXY_PORT),
+                                "HAProxy's listener")
+                yield lambda: family(daemon.pid)
+                daemon.check_alive()
+
+    def _conf(self, has_v6):
+        any_address = "[::]" if has_v6 else "0.0.0.0"
+        return HAPROXY_CONF.format(
+            maxconn=haproxy_maxconn(), option=self.option, any=any_address,
+            listen=f"{any_address}:{HAPROXY_PORT}",
+        )
+
+    @contextlib.contextmanager
+    def _intercepted(self, topology, directory):
+        rules = pathlib.Path(directory) / "haproxy.nft"
+        rules.write_text(HAPROXY_NFT, encoding="ascii")
+        family_flag = "-6" if topology.has_v6 else "-4"
+        what = ["fwmark", HAPROXY_MARK, "lookup", HAPROXY_TABLE]
+        route = ["local", "default", "dev", "lo", "table", HAPROXY_TABLE]
+
+        def ip(*words):
+            run(topology.inside("router", "ip", family_flag, *words))
+
+        with contextlib.ExitStack() as undo:
+            topology.run_in("router", "nft", "-f", rules)
+            undo.callback(topology.run_in, "router", "nft", "delete", "table",
+                          "inet", "bench")
+            ip("rule", "add", *what)
+            undo.callback(ip, "rule", "del", *what)
+            ip("route", "add", *route)
+            undo.callback(ip, "route", "del", *route)
+            yield
+
+
+class HaproxySplice(Haproxy):
+    """The same with splice(2); differs for bulk only."""
+
+    name = "haproxy-splice"
+    title = "HAProxy splice"
+    option = "option splice-auto"
+    measures = ("bulk",)
+
+
+MODES = {mode.name: mode for mode in (Forward(), Waylay(), Haproxy(),
+                                      HaproxySplice())}
+
+
+def check_path(mode, before, after, tcp, udp):
+    """Refuses a figure that was measured on another path than it says.
+
+    before, after: Topology.relayed(); tcp, udp: what the measurement moved.
+    With UDP_GRO up to 64 datagrams count as one.
+    """
+    took = (after[0] - before[0], after[1] - before[1])
+    if not mode.is_relay and took != (0, 0):
+        raise BenchError(f"{mode.title}: the router's sockets took traffic")
+    if mode.is_relay and (took[0] < 0.99 * tcp or took[1] < udp / 64):
+        raise BenchError(
+            f"{mode.title}: the router's sockets took {took[0]} of {tcp} "
+            f"connections and {took[1]} of {udp} datagrams"
+        )
