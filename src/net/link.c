@@ -59,6 +59,11 @@ int link_each(struct nl *nl, link_fn fn, void *ctx, struct err *e)
 	return 0;
 }
 
+int link_index(const char *name)
+{
+	return (int)if_nametoindex(name);
+}
+
 int link_add_veth(struct nl *nl, const char *name, const char *peer,
 		  int peer_ns, struct err *e)
 {

@@ -15,6 +15,8 @@
 typedef void (*link_fn)(void *ctx, const char *name, int ifindex);
 int link_each(struct nl *nl, link_fn fn, void *ctx, struct err *e);
 
+int link_index(const char *name); /* 0: there is none */
+
 /* A veth pair: `name` here, `peer` in the namespace of descriptor peer_ns. */
 int link_add_veth(struct nl *nl, const char *name, const char *peer,
 		  int peer_ns, struct err *e);

@@ -457,7 +457,18 @@ int route_add_default(struct nl *nl, const struct addr *gateway, int ifindex,
 	return 0;
 }
 
-int route_has_default(struct nl *nl, int family, struct err *e)
+/* fe80::/10 and multicast are on every link and lead nowhere. */
+static bool leads_beyond(const struct route_seen *r)
+{
+	if (r->table != RT_TABLE_MAIN || r->rtm.rtm_type != RTN_UNICAST)
+		return false;
+	if (r->rtm.rtm_family == AF_INET6 && r->rtm.rtm_dst_len >= 8)
+		return r->dst[0] != 0xff &&
+		       !(r->dst[0] == 0xfe && (r->dst[1] & 0xc0) == 0x80);
+	return true;
+}
+
+int route_reaches(struct nl *nl, int family, struct err *e)
 {
 	struct route_walk w;
 	int found = 0;
@@ -465,9 +476,7 @@ int route_has_default(struct nl *nl, int family, struct err *e)
 	if (dump_routes(nl, family, -1, &w, e) < 0)
 		return -e->code;
 	for (size_t i = 0; i < w.count && !found; i++)
-		found = w.routes[i].table == RT_TABLE_MAIN &&
-			w.routes[i].rtm.rtm_type == RTN_UNICAST &&
-			w.routes[i].rtm.rtm_dst_len == 0;
+		found = leads_beyond(&w.routes[i]);
 	free(w.routes);
 	return found;
 }

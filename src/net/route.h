@@ -53,7 +53,7 @@ int route_flush(struct nl *nl, uint8_t protocol, uint32_t keep_table,
 struct addr;
 int route_add_default(struct nl *nl, const struct addr *gateway, int ifindex,
 		      struct err *e);
-/* 1 if some default route of this family exists in table main. */
-int route_has_default(struct nl *nl, int family, struct err *e);
+/* 1 if table main leads anywhere by this family, beyond link-local. */
+int route_reaches(struct nl *nl, int family, struct err *e);
 
 #endif
