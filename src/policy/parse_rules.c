@@ -195,8 +195,8 @@ static bool parse_target(struct parser *p, struct rule *r)
 	r->upstream = parse_ref(p, w);
 	w = word_peek(p);
 	if (w && strcmp(w->text, "log") == 0) {
-		(void)word_take(p, "log"); /* a comma behind it is reported */
 		r->is_logged = true;
+		return word_take(p, "log"); /* nothing may follow it */
 	}
 	return true;
 }

@@ -7,39 +7,54 @@
 #include "policy/suggest.h"
 #include "policy/words.h"
 
+#include <stdio.h>
 #include <string.h>
+
+/* "auto, ebpf, nft, iptables"; buf has MESSAGE_HELP_MAX bytes. */
+static const char *join_choices(const char *const *choices, char *buf)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; choices[i] && len < MESSAGE_HELP_MAX; i++) {
+		(void)snprintf(buf + len, MESSAGE_HELP_MAX - len, "%s%s",
+			       i ? ", " : "", choices[i]); /* may cut */
+		len += strlen(buf + len);
+	}
+	return buf;
+}
 
 void help_choices(struct message *m, const char *wrong,
 		  const char *const *choices)
 {
+	char list[MESSAGE_HELP_MAX];
 	struct suggestion s;
-	char list[MESSAGE_HELP_MAX] = "";
-	size_t len = 0;
 
 	suggest_init(&s, wrong);
 	for (size_t i = 0; choices[i]; i++)
 		suggest_offer(&s, choices[i]);
-	if (s.best) {
+	if (s.best)
 		message_help(m, "did you mean \"%s\"?", s.best);
-		return;
-	}
-	for (size_t i = 0; choices[i]; i++) {
-		size_t add = strlen(choices[i]) + 2;
+	else
+		message_help(m, "one of: %s", join_choices(choices, list));
+}
 
-		if (len + add >= sizeof(list))
-			break;
-		memcpy(list + len, i ? ", " : "", i ? 2 : 0);
-		len += i ? 2 : 0;
-		memcpy(list + len, choices[i], add - 1);
-		len += add - 2;
-	}
-	message_help(m, "one of: %s", list);
+/* The next word, or a message that lists what could stand there. */
+static const struct word *take_choice(struct parser *p,
+				      const char *const *choices)
+{
+	char what[MESSAGE_HELP_MAX + 16] = "one of: ";
+	const struct word *w = word_peek(p);
+
+	if (!w || w->is_arrow)
+		(void)join_choices(choices, what + strlen(what));
+	return word_take(p, what);
 }
 
 bool value_choice(struct parser *p, const char *what,
 		  const char *const *choices, unsigned *out)
 {
-	const struct word *w = word_take(p, choices[0]);
+	const struct word *w = take_choice(p, choices);
 	struct message *m;
 
 	if (!w)
@@ -197,6 +212,9 @@ bool value_name(struct parser *p, const char *what, const struct word **out)
 		     NAME_TEXT_MAX - 1);
 	return false;
 }
+
+_Static_assert(sizeof(enum engine_kind) == sizeof(unsigned),
+	       "field_choice() stores an unsigned as any enum");
 
 bool field_choice(struct parser *p, const struct keyword *k, void *subject)
 {

@@ -14,7 +14,7 @@
 
 enum message_kind { MESSAGE_ERROR, MESSAGE_WARNING };
 
-enum { MESSAGES_MAX = 50 }; /* then one more: "... and N further errors" */
+enum { MESSAGES_MAX = 50 }; /* then one more: "... and N more errors" */
 
 /* What is wrong, all at once, in the order of the text. */
 struct messages {

@@ -189,7 +189,7 @@ static struct place behind_words(const struct parser *p)
 {
 	struct place at;
 
-	assert(p->word_count);
+	assert(p->words && p->word_count);
 	at = p->words[p->word_count - 1].at;
 	at.column += at.length;
 	at.length = 1;
