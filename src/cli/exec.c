@@ -53,7 +53,7 @@ struct job {
 	int go[2];   /* we -> command: begin */
 	int said[2]; /* relay -> us: its log */
 	int up[2];   /* command -> us: its namespace is there */
-	int config_fd, resolv_fd, host_ns;
+	int config_fd, host_ns;
 };
 
 /* --- what all children do -------------------------------------------------------- */
@@ -74,21 +74,31 @@ static _Noreturn void die(int status, const char *what, const char *why)
 
 /* --- the command -------------------------------------------------------------------- */
 
-/* A mount namespace whose /etc/resolv.conf names the stand-ins. */
+/* A mount namespace whose /etc/resolv.conf names the stand-ins.  The file is
+ * made on a tmpfs that only this namespace ever sees, so that no disk of the
+ * host holds anything of it. */
 static void replace_resolv(const struct job *j)
 {
-	char path[64];
+	static const char file[] = "/tmp/resolv.conf";
+	int fd;
 
 	if (!j->resolv.count)
 		return;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", j->resolv_fd);
 	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+	    mount("waylay", "/tmp", "tmpfs", 0, "mode=0755") < 0)
 		die(1, "cannot make a mount namespace", strerror(errno));
+	fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, str_get(&j->resolv.text), j->resolv.text.len) !=
+			      (ssize_t)j->resolv.text.len)
+		die(1, "cannot write a resolv.conf", strerror(errno));
+	close(fd);
 	/* No resolv.conf at all: then there is nothing to be covered. */
-	if (mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0 &&
+	if (mount(file, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0 &&
 	    errno != ENOENT)
 		die(1, "cannot replace /etc/resolv.conf", strerror(errno));
+	if (umount2("/tmp", MNT_DETACH) < 0)
+		die(1, "cannot uncover /tmp", strerror(errno));
 }
 
 static _Noreturn void be_command(struct job *j)
@@ -197,10 +207,9 @@ static int prepare(struct job *j, struct err *e)
 	write_config(j, &config);
 	j->config_fd = text_fd("waylay-exec", &config);
 	str_done(&config);
-	j->resolv_fd = text_fd("resolv.conf", &j->resolv.text);
 	/* Not close-on-exec: the relay uses it. */
 	j->host_ns = open("/proc/self/ns/net", O_RDONLY);
-	if (j->config_fd < 0 || j->resolv_fd < 0 || j->host_ns < 0 ||
+	if (j->config_fd < 0 || j->host_ns < 0 ||
 	    pipe2(j->go, O_CLOEXEC) < 0 || pipe2(j->said, O_CLOEXEC) < 0 ||
 	    pipe2(j->up, O_CLOEXEC) < 0)
 		return err_errno(e, errno, "exec: cannot prepare");
@@ -219,7 +228,6 @@ static int start(struct job *j, struct err *e)
 		/* what the relay needs is nothing to the command */
 		close(j->config_fd);
 		close(j->host_ns);
-		(void)fcntl(j->resolv_fd, F_SETFD, FD_CLOEXEC);
 		be_command(j);
 	}
 	if (j->command < 0)
@@ -230,10 +238,8 @@ static int start(struct job *j, struct err *e)
 		return err_errno(e, errno, "exec: cannot wait");
 	close(j->up[0]);
 	j->relay = fork();
-	if (j->relay == 0) {
-		(void)fcntl(j->resolv_fd, F_SETFD, FD_CLOEXEC);
+	if (j->relay == 0)
 		be_relay(j);
-	}
 	if (j->relay < 0)
 		return err_errno(e, errno, "exec: cannot fork");
 	close(j->said[1]);
@@ -255,23 +261,24 @@ static int wait_for(pid_t pid)
 /* Pass on what we are told to do; waitpid() then sees the command end. */
 static volatile pid_t forward_to;
 
-static void forward(int signal)
+/* What the terminal sends (SI_KERNEL) it has sent to the command as well. */
+static void forward(int signal, siginfo_t *info, void *context)
 {
-	if (forward_to > 0)
+	(void)context;
+	if (forward_to > 0 && info->si_code != SI_KERNEL)
 		(void)kill(forward_to, signal);
 }
 
 static void set_signals(pid_t command)
 {
-	static const int passed_on[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
-	struct sigaction sa = { .sa_handler = forward };
+	static const int passed_on[] = { SIGTERM, SIGHUP, SIGINT,
+					 SIGQUIT, SIGUSR1, SIGUSR2 };
+	struct sigaction sa = { .sa_sigaction = forward,
+				.sa_flags = SA_SIGINFO };
 
 	forward_to = command;
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(*passed_on); i++)
 		(void)sigaction(passed_on[i], &sa, NULL);
-	/* The terminal sends these to the command itself. */
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGQUIT, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 

@@ -36,19 +36,24 @@ static json_t *ok(void)
 static const struct {
 	const char *sysctl;
 	const char *problem;
+	bool is_about_bridges;
 } traps[] = {
 	{ "net/ipv4/tcp_fwmark_accept",
 	  "net.ipv4.tcp_fwmark_accept=1: answers to clients would be routed "
-	  "by our mark; set it to 0" },
+	  "by our mark; set it to 0",
+	  false },
 	{ "net/ipv4/fwmark_reflect",
 	  "net.ipv4.fwmark_reflect=1: RST and ICMP of the kernel would be "
-	  "routed by our mark; set it to 0" },
+	  "routed by our mark; set it to 0",
+	  false },
 	{ "net/ipv6/fwmark_reflect",
 	  "net.ipv6.fwmark_reflect=1: RST and ICMP of the kernel would be "
-	  "routed by our mark; set it to 0" },
+	  "routed by our mark; set it to 0",
+	  false },
 	{ "net/bridge/bridge-nf-call-iptables",
 	  "net.bridge.bridge-nf-call-iptables=1: clients behind a bridge "
-	  "cannot be intercepted by engine nft; set it to 0" },
+	  "cannot be intercepted by engine nft; set it to 0",
+	  true },
 };
 
 static json_t *problems(const struct supervisor *s)
@@ -56,7 +61,8 @@ static json_t *problems(const struct supervisor *s)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < sizeof(traps) / sizeof(*traps); i++)
-		if (sysctl_read(traps[i].sysctl) == 1)
+		if ((!traps[i].is_about_bridges || s->has_bridge) &&
+		    sysctl_read(traps[i].sysctl) == 1)
 			(void)json_array_append_new(
 				list, json_string(traps[i].problem));
 	if (!s->plan.has_family[FAMILY_V6])

@@ -31,19 +31,21 @@
 struct link_view {
 	const struct config *config;
 	uint64_t present[INTERCEPTS_MAX];
+	bool has_bridge;
 };
 
-static void see_link(void *ctx, const char *name, int ifindex)
+static void see_link(void *ctx, const char *name, bool is_bridge)
 {
 	struct link_view *v = ctx;
 
-	(void)ifindex;
 	for (size_t i = 0; i < v->config->intercept_count; i++) {
 		const struct intercept *it = &v->config->intercepts[i];
 
 		for (size_t n = 0; n < it->ifname_count; n++)
-			if (ifname_matches(it->ifnames[n], name))
+			if (ifname_matches(it->ifnames[n], name)) {
 				v->present[i] |= 1ull << (n % 64);
+				v->has_bridge |= is_bridge;
+			}
 	}
 }
 
@@ -76,6 +78,7 @@ static void look_at_links(void *ctx)
 		log_error("%s", e.text);
 		return;
 	}
+	s->has_bridge = v.has_bridge;
 	for (size_t i = 0; i < v.config->intercept_count; i++) {
 		report_links(s, i, v.present[i]);
 		s->links_present[i] = v.present[i];

@@ -106,13 +106,16 @@ int nft_remove(struct err *e)
 static const char *const volatile_keys[] = { "handle", "packets", "bytes",
 					     "index" };
 
-/* Take out of a listing what changes by itself. */
+/* Take out of a listing what changes by itself: also what our own rules put
+ * into sets ("flags" tells such a set). */
 static void strip(json_t *j)
 {
 	const char *key;
 	json_t *value;
 	size_t i;
 
+	if (json_is_object(j) && json_object_get(j, "flags"))
+		(void)json_object_del(j, "elem");
 	for (i = 0; i < sizeof(volatile_keys) / sizeof(*volatile_keys); i++)
 		if (json_is_object(j))
 			(void)json_object_del(j, volatile_keys[i]);

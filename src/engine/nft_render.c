@@ -12,11 +12,19 @@
  *     used for TCP: before Linux 6.12 it leaks a reference to every TIME_WAIT
  *     socket that it looks at.)
  *  3. destinations that are this host's, or special: pass
- *  4. each intercept whose interface matches: ports, exceptions, rules
+ *  4. connections that were begun towards a client from outside: pass
+ *  5. each intercept whose interface matches: ports, exceptions, rules
  *
  * An intercept's last chain, `take_N`, holds the TPROXY target.  tproxy finds
  * no listener: the rule breaks and the next one applies, so that what happens
  * while nobody listens is said by that next rule and by nothing else.
+ *
+ * Connections from outside (port forwards) must be known, because every TCP
+ * packet without a socket goes to the listener: with SYN cookies the last ACK
+ * of a hand-shake finds no socket either.  The chain `forward` notes their
+ * SYN in a set when it leaves towards an intercepted interface, and packets
+ * of the client that match the set pass.  The sets outlive a replacement of
+ * the rules: the script flushes rules and chains, never the table.
  *
  * It decides nothing that policy/eval.c does not decide.
  */
@@ -242,7 +250,11 @@ static void put_ports_chain(struct str *out, const struct intercept *it,
 
 		if (!ports->count)
 			continue;
-		str_addf(out, "\t\tmeta l4proto %s ", proto_key[proto]);
+		str_add(out, "\t\t");
+		if (it->has_deliver)
+			str_addf(out, "meta nfproto ipv%d ",
+				 it->deliver.family == AF_INET6 ? 6 : 4);
+		str_addf(out, "meta l4proto %s ", proto_key[proto]);
 		if (!is_any_port(ports)) {
 			str_addf(out, "%s dport ", proto_key[proto]);
 			put_ports(out, ports);
@@ -275,16 +287,53 @@ static void put_intercept(struct str *out, const struct plan *p,
 	put_ports_chain(out, it, intercept);
 }
 
+/* `key` is iifname or oifname. */
 static void put_interfaces(struct str *out, const struct intercept *it,
-			   size_t intercept)
+			   const char *key)
 {
-	str_add(out, "\t\tiifname { ");
+	str_addf(out, "\t\t%s { ", key);
 	for (size_t i = 0; i < it->ifname_count; i++)
 		str_addf(out, i ? ", \"%s\"" : "\"%s\"", it->ifnames[i]);
-	str_addf(out, " } jump intercept_%zu\n", intercept);
+	str_add(out, " } ");
 }
 
 /* --- the base chain -------------------------------------------------------- */
+
+/* Chains of intercepts that the new rules do not have any more.  `add` makes
+ * `delete` valid whether the chain is there or not. */
+static void put_old_chains(struct str *out, size_t from)
+{
+	static const char *const kinds[] = { "intercept", "select", "take" };
+
+	for (size_t i = from; i < INTERCEPTS_MAX; i++)
+		for (int k = 0; k < 3; k++)
+			str_addf(out,
+				 "add chain inet waylay %s_%zu\n"
+				 "delete chain inet waylay %s_%zu\n",
+				 kinds[k], i, kinds[k], i);
+}
+
+static const char inbound_sets[] =
+	"\tset inbound4 {\n\t\ttype ipv4_addr . inet_service . ipv4_addr . "
+	"inet_service\n\t\tsize 65536\n\t\tflags dynamic,timeout\n\t}\n"
+	"\tset inbound6 {\n\t\ttype ipv6_addr . inet_service . ipv6_addr . "
+	"inet_service\n\t\tsize 65536\n\t\tflags dynamic,timeout\n\t}\n";
+
+/* client, its port, remote, its port: as in packets of the client */
+static const char inbound_pass[] =
+	"\t\ttcp flags & (fin | syn | rst | ack) != syn ip saddr . tcp sport "
+	". ip daddr . tcp dport @inbound4 update @inbound4 { ip saddr . tcp "
+	"sport . ip daddr . tcp dport timeout 2h5m } accept\n"
+	"\t\ttcp flags & (fin | syn | rst | ack) != syn ip6 saddr . tcp sport "
+	". ip6 daddr . tcp dport @inbound6 update @inbound6 { ip6 saddr . tcp "
+	"sport . ip6 daddr . tcp dport timeout 2h5m } accept\n";
+
+/* A SYN that goes to a client: two minutes for its answer. */
+static const char inbound_note[] =
+	"\t\ttcp flags & (fin | syn | rst | ack) == syn update @inbound4 { ip "
+	"daddr . tcp dport . ip saddr . tcp sport timeout 2m }\n"
+	"\t\ttcp flags & (fin | syn | rst | ack) == syn update @inbound6 { ip6 "
+	"daddr . tcp dport . ip6 saddr . tcp sport timeout 2m }\n";
 
 static const char never_intercepted[] =
 	"\t\tfib daddr type { local, broadcast, anycast, multicast } accept\n"
@@ -309,9 +358,10 @@ void nft_render(const struct plan *p, struct str *out)
 {
 	const struct config *c = p->config;
 
-	/* `table` alone creates it, so that `delete` always succeeds. */
-	str_add(out, "table inet waylay\ndelete table inet waylay\n"
-		     "table inet waylay {\n");
+	str_add(out, "add table inet waylay\nflush table inet waylay\n");
+	put_old_chains(out, c->intercept_count);
+	str_add(out, "table inet waylay {\n");
+	str_add(out, inbound_sets);
 	str_addf(out,
 		 "\tchain divert {\n\t\tmeta mark set meta mark & 0x%x | "
 		 "0x%x counter accept\n\t}\n",
@@ -325,8 +375,22 @@ void nft_render(const struct plan *p, struct str *out)
 		 c->mask, plan_own_mark(c));
 	str_add(out, socket_match);
 	str_add(out, never_intercepted);
-	for (size_t i = 0; i < c->intercept_count; i++)
-		if (c->intercepts[i].ifname_count)
-			put_interfaces(out, &c->intercepts[i], i);
+	str_add(out, inbound_pass);
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		if (!c->intercepts[i].ifname_count)
+			continue;
+		put_interfaces(out, &c->intercepts[i], "iifname");
+		str_addf(out, "jump intercept_%zu\n", i);
+	}
+	str_add(out, "\t}\n\tchain note_inbound {\n");
+	str_add(out, inbound_note);
+	str_add(out, "\t}\n\tchain forward {\n\t\ttype filter hook forward "
+		     "priority mangle; policy accept;\n");
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		if (!c->intercepts[i].ifname_count)
+			continue;
+		put_interfaces(out, &c->intercepts[i], "oifname");
+		str_add(out, "jump note_inbound\n");
+	}
 	str_add(out, "\t}\n}\n");
 }

@@ -12,6 +12,10 @@
 
 #include <linux/in6.h>
 
+#ifndef IP_RECVFRAGSIZE
+#define IP_RECVFRAGSIZE 25 /* linux/in.h clashes with netinet/in.h */
+#endif
+
 enum { CONTROL_BYTES = 128 };
 
 struct dgram_memory {
@@ -53,9 +57,10 @@ void dgram_done(struct dgram_batch *b)
 	b->memory = NULL;
 }
 
-static void read_origdst(struct msghdr *msg, struct addr *out)
+static void read_control(struct msghdr *msg, struct dgram *out)
 {
-	*out = (struct addr){ 0 };
+	out->origdst = (struct addr){ 0 };
+	out->is_fragmented = false;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
 	     c = CMSG_NXTHDR(msg, c)) {
 		if ((c->cmsg_level == SOL_IP &&
@@ -63,7 +68,12 @@ static void read_origdst(struct msghdr *msg, struct addr *out)
 		    (c->cmsg_level == SOL_IPV6 &&
 		     c->cmsg_type == IPV6_ORIGDSTADDR))
 			addr_from_sockaddr((struct sockaddr *)CMSG_DATA(c),
-					   out);
+					   &out->origdst);
+		if ((c->cmsg_level == SOL_IP &&
+		     c->cmsg_type == IP_RECVFRAGSIZE) ||
+		    (c->cmsg_level == SOL_IPV6 &&
+		     c->cmsg_type == IPV6_RECVFRAGSIZE))
+			out->is_fragmented = true;
 	}
 }
 
@@ -92,7 +102,7 @@ int dgram_recv(int fd, struct dgram_batch *b)
 
 		d->len = m->msgs[i].msg_len;
 		addr_from_sockaddr((struct sockaddr *)&m->src[i], &d->src);
-		read_origdst(&m->msgs[i].msg_hdr, &d->origdst);
+		read_control(&m->msgs[i].msg_hdr, d);
 	}
 	b->count = (size_t)count;
 	return count;

@@ -25,6 +25,7 @@ struct dgram {
 	size_t len;
 	struct addr src;
 	struct addr origdst; /* family 0: the kernel did not say */
+	bool is_fragmented;  /* came in several packets */
 };
 
 struct dgram_batch {

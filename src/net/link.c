@@ -19,7 +19,18 @@ struct each {
 
 struct link_seen {
 	const char *name;
+	bool is_bridge;
 };
+
+static int find_kind(const struct nlattr *attr, void *ctx)
+{
+	struct link_seen *seen = ctx;
+
+	if (mnl_attr_get_type(attr) == IFLA_INFO_KIND &&
+	    mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
+		seen->is_bridge = !strcmp(mnl_attr_get_str(attr), "bridge");
+	return MNL_CB_OK;
+}
 
 static int find_name(const struct nlattr *attr, void *ctx)
 {
@@ -28,6 +39,8 @@ static int find_name(const struct nlattr *attr, void *ctx)
 	if (mnl_attr_get_type(attr) == IFLA_IFNAME &&
 	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
 		seen->name = mnl_attr_get_str(attr);
+	if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
+		(void)mnl_attr_parse_nested(attr, find_kind, seen);
 	return MNL_CB_OK;
 }
 
@@ -41,7 +54,7 @@ static int each_link(const struct nlmsghdr *nlh, void *ctx)
 		return MNL_CB_OK;
 	mnl_attr_parse(nlh, sizeof(*ifi), find_name, &seen);
 	if (seen.name)
-		each->fn(each->ctx, seen.name, ifi->ifi_index);
+		each->fn(each->ctx, seen.name, seen.is_bridge);
 	return MNL_CB_OK;
 }
 

@@ -11,8 +11,10 @@
 #include "net/addr.h"
 #include "net/nl.h"
 
+#include <stdbool.h>
+
 /* Call fn for every interface.  0 or -errno. */
-typedef void (*link_fn)(void *ctx, const char *name, int ifindex);
+typedef void (*link_fn)(void *ctx, const char *name, bool is_bridge);
 int link_each(struct nl *nl, link_fn fn, void *ctx, struct err *e);
 
 int link_index(const char *name); /* 0: there is none */

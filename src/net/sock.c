@@ -12,9 +12,13 @@
 
 #include <linux/in6.h>
 
+#ifndef IP_RECVFRAGSIZE
+#define IP_RECVFRAGSIZE 25 /* linux/in.h clashes with netinet/in.h */
+#endif
+
 /* Options that differ between the families only by level and name. */
-enum family_option { OPT_TRANSPARENT, OPT_RECVORIGDST, OPT_RECVERR,
-		     OPT_MTU_DISCOVER };
+enum family_option { OPT_TRANSPARENT, OPT_RECVORIGDST, OPT_RECVFRAGSIZE,
+		     OPT_RECVERR, OPT_MTU_DISCOVER };
 
 struct option_name {
 	int level, name;
@@ -23,6 +27,7 @@ struct option_name {
 static const struct option_name v4_options[] = {
 	[OPT_TRANSPARENT] = { SOL_IP, IP_TRANSPARENT },
 	[OPT_RECVORIGDST] = { SOL_IP, IP_RECVORIGDSTADDR },
+	[OPT_RECVFRAGSIZE] = { SOL_IP, IP_RECVFRAGSIZE },
 	[OPT_RECVERR] = { SOL_IP, IP_RECVERR },
 	[OPT_MTU_DISCOVER] = { SOL_IP, IP_MTU_DISCOVER },
 };
@@ -30,6 +35,7 @@ static const struct option_name v4_options[] = {
 static const struct option_name v6_options[] = {
 	[OPT_TRANSPARENT] = { SOL_IPV6, IPV6_TRANSPARENT },
 	[OPT_RECVORIGDST] = { SOL_IPV6, IPV6_RECVORIGDSTADDR },
+	[OPT_RECVFRAGSIZE] = { SOL_IPV6, IPV6_RECVFRAGSIZE },
 	[OPT_RECVERR] = { SOL_IPV6, IPV6_RECVERR },
 	[OPT_MTU_DISCOVER] = { SOL_IPV6, IPV6_MTU_DISCOVER },
 };
@@ -147,6 +153,8 @@ int sock_listen_udp(struct addr *at, uint32_t mark, struct err *e)
 	if (fd < 0)
 		return fd;
 	error = set_family(fd, at->family, OPT_RECVORIGDST, 1);
+	if (!error)
+		error = set_family(fd, at->family, OPT_RECVFRAGSIZE, 1);
 	if (error < 0)
 		return fail(fd, err_errno(e, -error, "cannot ask for original "
 					  "destinations of datagrams"));

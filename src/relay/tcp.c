@@ -167,6 +167,19 @@ static void end_flow(struct tcp_flow *f, enum flow_end why, int error)
 		loop_defer(&w->loop, &f->later, free_flow);
 }
 
+/* The leg was not even sent off: no port, no route, no memory. */
+static void fail_open(struct tcp_flow *f, int error)
+{
+	enum flow_end why = END_ERROR;
+
+	if (error == EADDRINUSE || error == EADDRNOTAVAIL || error == EACCES)
+		why = END_NO_PORT;
+	else if (error == EHOSTUNREACH || error == ENETUNREACH)
+		why = END_SERVER_UNREACHABLE;
+	end_flow(f, why, error);
+}
+
+/* The network answered; EACCES and EPERM are ICMP's "prohibited". */
 static void fail_connect(struct tcp_flow *f, int error)
 {
 	enum flow_end why = END_SERVER_UNREACHABLE;
@@ -175,12 +188,6 @@ static void fail_connect(struct tcp_flow *f, int error)
 		why = END_SERVER_REFUSED;
 	else if (error == ETIMEDOUT)
 		why = END_CONNECT_TIMEOUT;
-	else if (error == EADDRINUSE || error == EADDRNOTAVAIL ||
-		 error == EACCES)
-		why = END_NO_PORT;
-	else if (error == EMFILE || error == ENFILE || error == ENOMEM ||
-		 error == ENOBUFS)
-		why = END_ERROR;
 	end_flow(f, why, error);
 }
 
@@ -262,6 +269,23 @@ static void run_both(struct tcp_flow *f)
 			run_dir(f, dir);
 }
 
+/* What the peer sent before its RST is passed on first; then the RST is
+ * carried at once, also if neither direction would meet the error: one has
+ * seen FIN, the other waits for room. */
+static void run_events(struct tcp_flow *f, int side, uint32_t events)
+{
+	static const enum flow_end reset[2] = { END_CLIENT_RESET,
+						END_SERVER_RESET };
+	int error;
+
+	run_both(f);
+	if (!(events & EPOLLERR) || f->state == FLOW_FREE || f->is_again)
+		return;
+	error = sock_error(f->side[side].fd);
+	end_flow(f, error == ETIMEDOUT ? END_IDLE_TIMEOUT : reset[side],
+		 error);
+}
+
 static void go_on(struct deferred *d)
 {
 	struct tcp_flow *f = (struct tcp_flow *)((char *)d -
@@ -303,7 +327,7 @@ static void on_client(struct loop *l, struct watch *w, uint32_t events)
 		return;
 	note_events(&f->side[CLIENT], events);
 	if (f->state != FLOW_CONNECTING)
-		run_both(f);
+		run_events(f, CLIENT, events);
 	else if (events & (EPOLLERR | EPOLLHUP))
 		end_flow(f, END_CLIENT_RESET, sock_error(f->side[CLIENT].fd));
 }
@@ -326,7 +350,7 @@ static void on_server(struct loop *l, struct watch *w, uint32_t events)
 		return;
 	note_events(&f->side[SERVER], events);
 	if (f->state != FLOW_CONNECTING)
-		run_both(f);
+		run_events(f, SERVER, events);
 	else if (events & (EPOLLERR | EPOLLHUP))
 		fail_connect(f, sock_error(f->side[SERVER].fd));
 	else if (events & EPOLLOUT)
@@ -390,7 +414,7 @@ static void connect_flow(struct tcp_flow *f, const struct flow_record *r)
 	int fd = leg_open(&request, w->args.shared, &source);
 
 	if (fd < 0) {
-		fail_connect(f, -fd);
+		fail_open(f, -fd);
 		return;
 	}
 	f->side[SERVER].fd = fd;

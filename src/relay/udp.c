@@ -292,9 +292,9 @@ static struct udp_flow *begin_flow(struct udp *u, const struct listener *l,
 
 /* --- datagrams from clients --------------------------------------------------------- */
 
-/* Too long for one packet: it came in fragments and goes in fragments.  A
- * datagram that came whole and with DF is never longer than the link. */
-static bool send_long(struct udp *u, struct udp_flow *f, size_t at)
+/* It came in fragments, so it may leave in fragments, by the path MTU that
+ * the kernel has learnt from the leg's ICMP errors. */
+static int send_fragmented(struct udp *u, struct udp_flow *f, size_t at)
 {
 	bool is_v6 = f->to.family == AF_INET6;
 	int level = is_v6 ? SOL_IPV6 : SOL_IP;
@@ -303,10 +303,26 @@ static bool send_long(struct udp *u, struct udp_flow *f, size_t at)
 	int sent;
 
 	if (setsockopt(f->fd, level, name, &fragment, sizeof(fragment)) < 0)
-		return false;
+		return -errno;
 	sent = dgram_send(f->fd, &u->batch, at, 1);
 	(void)setsockopt(f->fd, level, name, &whole, sizeof(whole));
-	return sent == 1;
+	return sent;
+}
+
+/* As many as can go by one call; what it returned. */
+static int send_some(struct udp *u, struct udp_flow *f, size_t at, size_t end)
+{
+	const struct dgram *d = u->batch.dgrams;
+	size_t whole = at;
+	int sent;
+
+	while (whole < end && !d[whole].is_fragmented)
+		whole++;
+	if (whole == at)
+		return send_fragmented(u, f, at);
+	sent = dgram_send(f->fd, &u->batch, at, whole - at);
+	/* The leg's link is narrower than the client's. */
+	return sent == -EMSGSIZE ? send_fragmented(u, f, at) : sent;
 }
 
 /* Send dgrams [at, end) of the batch, all of flow f. */
@@ -317,10 +333,8 @@ static void send_run(struct udp *u, struct udp_flow *f, size_t at, size_t end)
 
 	f->last_len = (uint32_t)u->batch.dgrams[end - 1].len;
 	while (at < end) {
-		int sent = dgram_send(f->fd, &u->batch, at, end - at);
+		int sent = send_some(u, f, at, end);
 
-		if (sent == -EMSGSIZE)
-			sent = send_long(u, f, at);
 		if (sent < 0 && !is_error_read) {
 			/* An ICMP error of an earlier datagram is reported
 			 * here first; then the way is free. */
