@@ -235,6 +235,22 @@ static void collect_records(struct member *m)
 		crew->on_record(crew->ctx, m->generation->config, &r);
 }
 
+/* P8: one line that names limit and remedy. */
+static void report_pause(struct member *m)
+{
+	uint64_t now_ms = m->crew->loop->now_ms;
+
+	if (!atomic_load(&m->shared->is_accept_paused) ||
+	    (m->pause_said_ms && now_ms - m->pause_said_ms < CREW_SAY_MS))
+		return;
+	m->pause_said_ms = now_ms;
+	log_warning("worker %d accepts no more connections for now: its %u "
+		    "descriptors (RLIMIT_NOFILE) are used up by %u flows; "
+		    "raise the limit (LimitNOFILE=) or add workers",
+		    (int)m->pid, nofile_limit(),
+		    atomic_load(&m->shared->tcp_flows));
+}
+
 static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 {
 	struct member *m = (struct member *)((char *)watch -
@@ -247,6 +263,7 @@ static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 	/* Only a wake-up: what the bytes are does not matter. */
 	if (recv(m->channel_fd, bytes, sizeof(bytes), MSG_DONTWAIT) == 0)
 		loop_del(l, m->channel_fd); /* it ends; SIGCHLD follows */
+	report_pause(m);
 	collect_records(m);
 }
 
@@ -303,8 +320,10 @@ static void plan_revival(struct member *m)
 		m->pause_ms = 0;
 	else if (!m->pause_ms)
 		m->pause_ms = 100;
-	else if (m->pause_ms < CREW_PAUSE_MAX_MS)
+	else if (m->pause_ms < CREW_PAUSE_MAX_MS / 2)
 		m->pause_ms *= 2;
+	else
+		m->pause_ms = CREW_PAUSE_MAX_MS;
 	m->revive.fn = revive;
 	if (m->pause_ms)
 		wheel_set(&l->wheel, &m->revive, l->now_ms + m->pause_ms);

@@ -97,6 +97,9 @@ static void log_entry(const struct history_entry *entry)
 			 (unsigned long long)r->bytes[1],
 			 (unsigned long long)since(r->begun_ms, r->last_ms),
 			 flow_end_name(r->end));
+	if (log_is_json() && r->error)
+		str_addf(&fields, ",\"error\":\"%s\"",
+			 strerror((int)r->error));
 	log_record(log_is_json() ? "flow" : str_get(&text), str_get(&fields));
 	str_done(&text);
 	str_done(&fields);

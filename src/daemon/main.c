@@ -151,6 +151,11 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
+	if (o.is_private && o.server_netns < 0) {
+		fputs("waylayd: --private takes the number of a descriptor\n",
+		      stderr);
+		return EXIT_USAGE;
+	}
 	if (optind < argc) {
 		fprintf(stderr, "waylayd: unexpected word \"%s\"\n%s",
 			argv[optind], usage);

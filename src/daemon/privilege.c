@@ -134,6 +134,8 @@ int privilege_check(struct err *e)
 	} needed[] = {
 		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" },
 		{ CAP_NET_RAW, "CAP_NET_RAW" },
+		{ CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE" },
+		{ CAP_SETPCAP, "CAP_SETPCAP" },
 		{ CAP_SETUID, "CAP_SETUID" },
 		{ CAP_SETGID, "CAP_SETGID" },
 		{ CAP_SYS_CHROOT, "CAP_SYS_CHROOT" },

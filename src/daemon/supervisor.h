@@ -7,8 +7,9 @@
  * installed, and at the end takes all of it away.  It never parses a byte
  * that came from the network.
  *
- * Order of things: listeners before workers before rules, so that no flow is
- * intercepted before somebody accepts it; at the end rules before workers.
+ * Order of things: listeners before rules, so that no flow is intercepted
+ * before it can wait in a queue; rules before workers, so that a refused rule
+ * changes nothing; at the end rules before workers.
  *
  * Read crew.h (workers), listeners.h, guard.h (repairs), report.h (what it
  * tells) next.

@@ -25,7 +25,7 @@ static int run_script(const char *script, const char *what, struct err *e)
 
 		err_set(e, strstr(str_get(&complaint), "not permitted")
 				   ? EPERM
-				   : EINVAL,
+				   : EPROTO,
 			"cannot %s: nft says: %.*s", what, (int)line,
 			str_get(&complaint));
 		status = -e->code;
@@ -57,8 +57,8 @@ static const struct need *find_missing(void)
 		int status;
 
 		str_addf(&script,
-			 "table inet waylay_probe { chain c { type filter "
-			 "hook prerouting priority 0; %s; } }\n",
+			 "table inet waylay_probe {\nchain c {\ntype filter "
+			 "hook prerouting priority 0\n%s\n}\n}\n",
 			 needs[i].rule);
 		status = child_run(argv, str_get(&script), NULL, &complaint,
 				   NULL);
@@ -83,7 +83,7 @@ int nft_install(const struct plan *p, struct err *e)
 		error = run_script(str_get(&script),
 				   "install the table `inet waylay`", e);
 	str_done(&script);
-	if (error != -EINVAL)
+	if (error != -EPROTO)
 		return error;
 	missing = find_missing();
 	if (missing)

@@ -38,6 +38,12 @@ static void watch_listeners(struct worker *w)
 	}
 }
 
+/* A full channel has a wake-up in it already. */
+static void wake_supervisor(struct worker *w)
+{
+	(void)send(w->args.channel_fd, "r", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void worker_pause(struct worker *w)
 {
 	if (w->is_paused || w->is_draining)
@@ -45,6 +51,7 @@ void worker_pause(struct worker *w)
 	w->is_paused = true;
 	atomic_store(&w->args.shared->is_accept_paused, true);
 	count(w->args.shared, COUNTER_accept_paused);
+	wake_supervisor(w);
 	for (size_t i = 0; i < w->args.listener_count; i++)
 		if (w->listeners[i].is.proto == PROTO_TCP)
 			loop_del(&w->loop, w->listeners[i].is.fd);
@@ -104,10 +111,8 @@ static bool is_recorded(struct worker *w, const struct flow_record *r)
 
 void worker_end_flow(struct worker *w, const struct flow_record *r)
 {
-	if (!is_recorded(w, r) || !shared_end(w->args.shared, r))
-		return;
-	/* A full channel has a wake-up in it already. */
-	(void)send(w->args.channel_fd, "r", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (is_recorded(w, r) && shared_end(w->args.shared, r))
+		wake_supervisor(w);
 }
 
 /* --- draining ------------------------------------------------------------------- */
