@@ -214,14 +214,18 @@ static enum move_result read_copy(struct mover *m, struct move_dir *d,
 	ssize_t len = recv(from->fd, m->buffer, asked, MSG_DONTWAIT);
 	enum move_result result = after_read(d, from, len, asked, error);
 	ssize_t sent = 0;
+	int more = 0;
 
 	if (result != MOVE_AGAIN || len <= 0)
 		return result;
 	if (len >= BULK_READ_BYTES)
 		d->mover = MOVER_SPLICE;
+	/* The last bytes before the peer's FIN: ours joins their packet. */
+	if (from->has_hup && (size_t)len < asked)
+		more = MSG_MORE;
 	if (to->is_writable)
 		sent = send(to->fd, m->buffer, (size_t)len,
-			    MSG_NOSIGNAL | MSG_DONTWAIT);
+			    MSG_NOSIGNAL | MSG_DONTWAIT | more);
 	if (sent < 0) {
 		result = write_failed(to, error);
 		if (result != MOVE_WAIT)

@@ -9,6 +9,7 @@
 #include "relay/udp.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,7 @@
 
 enum {
 	FDS_RESERVE = 96, /* pipes, and what cannot be counted */
+	WAKE_MS = 32, /* ended flows are told in groups */
 	RESUME_ROOM = 16, /* descriptors free before accepting goes on */
 };
 
@@ -97,6 +99,13 @@ void worker_begin_record(struct worker *w, const struct listener *l,
 	out->begun_unix_ms = unix_ms();
 }
 
+static void on_wake(struct timer *t, uint64_t now_ms)
+{
+	(void)now_ms;
+	wake_supervisor((struct worker *)((char *)t -
+					  offsetof(struct worker, wake)));
+}
+
 /* Whether flows are logged at all is the supervisor's business; a record in
  * N is what the configuration asks for, and every flow of a `log` rule. */
 static bool is_recorded(struct worker *w, const struct flow_record *r)
@@ -111,8 +120,9 @@ static bool is_recorded(struct worker *w, const struct flow_record *r)
 
 void worker_end_flow(struct worker *w, const struct flow_record *r)
 {
-	if (is_recorded(w, r) && shared_end(w->args.shared, r))
-		wake_supervisor(w);
+	if (is_recorded(w, r) && shared_end(w->args.shared, r) &&
+	    !timer_is_set(&w->wake))
+		wheel_set(&w->loop.wheel, &w->wake, w->loop.now_ms + WAKE_MS);
 }
 
 /* --- draining ------------------------------------------------------------------- */
@@ -191,7 +201,9 @@ int worker_init(struct worker *w, const struct worker_args *args)
 {
 	int error;
 
-	*w = (struct worker){ .args = *args, .channel_watch = { on_channel } };
+	*w = (struct worker){ .args = *args,
+			      .channel_watch = { on_channel },
+			      .wake = { .fn = on_wake } };
 	w->listeners = calloc(args->listener_count + 1, sizeof(*w->listeners));
 	if (!w->listeners)
 		return -ENOMEM;

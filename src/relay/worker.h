@@ -58,6 +58,7 @@ struct listener {
 struct worker {
 	struct loop loop;
 	struct watch channel_watch;
+	struct timer wake; /* set: ended flows wait to be told */
 	struct worker_args args;
 	struct listener *listeners;
 	struct tcp *tcp;
