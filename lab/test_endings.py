@@ -103,9 +103,11 @@ def mid_stream(first: socket.socket, other: socket.socket) -> None:
 
 
 def own_fin_sent(first: socket.socket, other: socket.socket) -> None:
+    """With nothing on its way that would meet the reset by chance."""
     finish(first)
     assert other.recv(1) == b""
     other.sendall(b"unread")
+    wait_for("data at the first", lambda: first.recv(1, socket.MSG_PEEK))
 
 
 def other_fin_received(first: socket.socket, other: socket.socket) -> None:

@@ -74,8 +74,10 @@ static int start(struct child *c, const char *const argv[], struct err *e)
 	char path[256];
 
 	if (!find_program(argv[0], path, sizeof(path)))
-		return err_set(e, ENOENT, "cannot find the program `%s`: "
-			       "install its package", argv[0]);
+		return err_set(e, ENOENT,
+			       "cannot find the program `%s`: "
+			       "install its package",
+			       argv[0]);
 	for (int i = 0; i < STREAM_COUNT && !error; i++)
 		if (pipe2(pipes[i], O_CLOEXEC) < 0)
 			error = errno;

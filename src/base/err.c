@@ -15,7 +15,8 @@ int err_set(struct err *e, int code, const char *fmt, ...)
 	if (e) {
 		e->code = code;
 		va_start(ap, fmt);
-		(void)vsnprintf(e->text, sizeof(e->text), fmt, ap); /* may cut */
+		(void)vsnprintf(e->text, sizeof(e->text), fmt,
+				ap); /* may cut */
 		va_end(ap);
 	}
 	return -code;

@@ -102,15 +102,14 @@ static void put(enum log_priority priority, const char *text,
 		len = snprintf(line, LINE_MAX_BYTES,
 			       "{\"time\":\"%s\",\"level\":\"%s\","
 			       "\"message\":\"%s\"%s}\n",
-			       now_text(when), priorities[priority].name,
-			       clean, fields ? fields : "");
+			       now_text(when), priorities[priority].name, clean,
+			       fields ? fields : "");
 	} else if (getenv("JOURNAL_STREAM")) {
 		len = snprintf(line, LINE_MAX_BYTES, "<%d>%s\n",
 			       priorities[priority].journal, text);
 	} else {
 		len = snprintf(line, LINE_MAX_BYTES, "%s %s: %s\n",
-			       now_text(when), priorities[priority].name,
-			       text);
+			       now_text(when), priorities[priority].name, text);
 	}
 	if (len <= 0)
 		return;

@@ -12,8 +12,12 @@
 
 #include <stdbool.h>
 
-enum log_priority { LOG_ERROR_LINE, LOG_WARNING_LINE, LOG_INFO_LINE,
-		    LOG_DEBUG_LINE };
+enum log_priority {
+	LOG_ERROR_LINE,
+	LOG_WARNING_LINE,
+	LOG_INFO_LINE,
+	LOG_DEBUG_LINE
+};
 
 /* Lines above `level` are not printed. */
 void log_setup(enum log_priority level, bool is_json);

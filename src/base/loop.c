@@ -85,8 +85,7 @@ static void run_deferred(struct loop *l)
 void loop_turn(struct loop *l)
 {
 	struct epoll_event events[BATCH];
-	int wait_ms = l->deferred ? 0
-				  : wheel_wait_ms(&l->wheel, clock_ms());
+	int wait_ms = l->deferred ? 0 : wheel_wait_ms(&l->wheel, clock_ms());
 	int count = epoll_wait(l->epoll_fd, events, BATCH, wait_ms);
 
 	l->now_ms = clock_ms();

@@ -51,8 +51,7 @@ static void link_timer(struct wheel *w, struct timer *t)
 		level++;
 	if (distance >> (WHEEL_BITS * WHEEL_LEVELS))
 		due = w->tick + (1ull << (WHEEL_BITS * WHEEL_LEVELS)) - 1;
-	slot = &w->slots[level][(due >> (WHEEL_BITS * level)) %
-				WHEEL_SLOTS];
+	slot = &w->slots[level][(due >> (WHEEL_BITS * level)) % WHEEL_SLOTS];
 	t->next = *slot;
 	if (t->next)
 		t->next->prev = &t->next;

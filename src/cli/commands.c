@@ -94,10 +94,12 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 		.options = 1 << OPT_ENGINE,
 		.usage = "show [--engine nft] [FILE]",
 		.summary = "print what is installed in the kernel",
-		.text = "Prints it as text that a person can run.\n"
+		.text = "Prints it as text that a person can run.  With FILE, "
+			"prints what would be\ninstalled for it; no daemon is "
+			"needed.\n"
 			"\n"
 			"example:\n"
-			"  waylay rules show\n",
+			"  waylay rules show waylay.conf\n",
 	},
 	{
 		.name = "run",

@@ -8,10 +8,10 @@
 #include "cli/cli.h"
 
 #include "base/err.h"
-#include "cli/file.h"
+#include "base/file.h"
 #include "cli/output.h"
 #include "control/wire.h"
-#include "policy/policy.h"
+#include "engine/engine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -102,7 +102,7 @@ static int check(const struct cli *cli, const char *file)
 
 	if (status != CLI_OK)
 		return status;
-	config = config_parse(file_name(file), str_get(&text), text.len,
+	config = engine_parse(file_name(file), str_get(&text), text.len,
 			      &messages);
 	if (cli->is_json)
 		print_verdict(&messages);

@@ -61,8 +61,8 @@ static int set_up_inner(struct nl *nl, bool has_v6, struct err *e)
 		error = add_addr(nl, "eth0", addresses[i].inner,
 				 addresses[i].len, e);
 		if (!error)
-			error = route_add_default(
-				nl, &gateway, link_index("eth0"), e);
+			error = route_add_default(nl, &gateway,
+						  link_index("eth0"), e);
 	}
 	return error;
 }
@@ -74,8 +74,9 @@ static int in_inner(int inner_ns, bool has_v6, struct err *e)
 	int error;
 
 	if (setns(inner_ns, CLONE_NEWNET) < 0)
-		return err_errno(e, errno, "cannot enter the command's "
-					   "network namespace");
+		return err_errno(e, errno,
+				 "cannot enter the command's "
+				 "network namespace");
 	error = nl_open(&nl, NETLINK_ROUTE, 0);
 	if (error < 0)
 		return err_errno(e, -error, "cannot open netlink");
@@ -91,8 +92,9 @@ int enclave_connect(int inner_ns, bool has_v6, struct err *e)
 	int error;
 
 	if (middle_ns < 0)
-		return err_errno(e, errno, "cannot open the relay's network "
-					   "namespace");
+		return err_errno(e, errno,
+				 "cannot open the relay's network "
+				 "namespace");
 	error = nl_open(&nl, NETLINK_ROUTE, 0);
 	if (error < 0) {
 		close(middle_ns);
@@ -103,8 +105,9 @@ int enclave_connect(int inner_ns, bool has_v6, struct err *e)
 	if (!error)
 		error = in_inner(inner_ns, has_v6, e);
 	if (setns(middle_ns, CLONE_NEWNET) < 0 && !error)
-		error = err_errno(e, errno, "cannot return to the relay's "
-					    "network namespace");
+		error = err_errno(e, errno,
+				  "cannot return to the relay's "
+				  "network namespace");
 	close(middle_ns);
 	return error;
 }

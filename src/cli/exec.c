@@ -56,7 +56,8 @@ struct job {
 	int config_fd, host_ns;
 };
 
-/* --- what all children do -------------------------------------------------------- */
+/* --- what all children do
+ * -------------------------------------------------------- */
 
 /* Die with the parent, even if it has died already. */
 static void tie_to(pid_t parent)
@@ -72,7 +73,8 @@ static _Noreturn void die(int status, const char *what, const char *why)
 	_exit(status);
 }
 
-/* --- the command -------------------------------------------------------------------- */
+/* --- the command
+ * -------------------------------------------------------------------- */
 
 /* A mount namespace whose /etc/resolv.conf names the stand-ins.  The file is
  * made on a tmpfs that only this namespace ever sees, so that no disk of the
@@ -124,7 +126,8 @@ static _Noreturn void be_command(struct job *j)
 	    j->argv[0], strerror(errno));
 }
 
-/* --- the relay ---------------------------------------------------------------------- */
+/* --- the relay
+ * ---------------------------------------------------------------------- */
 
 static _Noreturn void be_relay(struct job *j)
 {
@@ -161,11 +164,11 @@ static void write_config(const struct job *j, struct str *out)
 {
 	char real[ADDR_TEXT_MAX], stand_in[ADDR_TEXT_MAX];
 
-	str_add(out, "engine nft\non-failure closed\nworkers 1\n"
-		     "log { format json }\n"
-		     "intercept exec { from " ENCLAVE_LINK
-		     "; tcp any; udp any }\n"
-		     "upstream out { via direct; source self }\n");
+	str_add(out,
+		"engine nft\non-failure closed\nworkers 1\n"
+		"log { format json }\n"
+		"intercept exec { from " ENCLAVE_LINK "; tcp any; udp any }\n"
+		"upstream out { via direct; source self }\n");
 	for (size_t i = 0; i < j->resolv.count; i++)
 		str_addf(out,
 			 "upstream dns%zu { via direct; source self; to %s }\n",
@@ -194,7 +197,9 @@ static int text_fd(const char *name, const struct str *text)
 	return -1;
 }
 
-/* --- we ------------------------------------------------------------------------------ */
+/* --- we
+ * ------------------------------------------------------------------------------
+ */
 
 static int prepare(struct job *j, struct err *e)
 {
@@ -209,9 +214,8 @@ static int prepare(struct job *j, struct err *e)
 	str_done(&config);
 	/* Not close-on-exec: the relay uses it. */
 	j->host_ns = open("/proc/self/ns/net", O_RDONLY);
-	if (j->config_fd < 0 || j->host_ns < 0 ||
-	    pipe2(j->go, O_CLOEXEC) < 0 || pipe2(j->said, O_CLOEXEC) < 0 ||
-	    pipe2(j->up, O_CLOEXEC) < 0)
+	if (j->config_fd < 0 || j->host_ns < 0 || pipe2(j->go, O_CLOEXEC) < 0 ||
+	    pipe2(j->said, O_CLOEXEC) < 0 || pipe2(j->up, O_CLOEXEC) < 0)
 		return err_errno(e, errno, "exec: cannot prepare");
 	return 0;
 }
@@ -271,7 +275,7 @@ static void forward(int signal, siginfo_t *info, void *context)
 
 static void set_signals(pid_t command)
 {
-	static const int passed_on[] = { SIGTERM, SIGHUP, SIGINT,
+	static const int passed_on[] = { SIGTERM, SIGHUP,  SIGINT,
 					 SIGQUIT, SIGUSR1, SIGUSR2 };
 	struct sigaction sa = { .sa_sigaction = forward,
 				.sa_flags = SA_SIGINFO };
@@ -315,8 +319,9 @@ int cli_exec(const struct cli *cli, int argc, char **argv)
 	int status;
 
 	if (argc < 2)
-		return cli_fail(CLI_USAGE, "exec: which command? try `waylay "
-					   "exec -- curl https://example.org/`");
+		return cli_fail(CLI_USAGE,
+				"exec: which command? try `waylay "
+				"exec -- curl https://example.org/`");
 	if (geteuid() != 0)
 		return cli_fail(CLI_NO_PRIVILEGE,
 				"exec: not privileged: making network "

@@ -72,8 +72,9 @@ int exec_log_wait_ready(struct exec_log *l, int fd, struct err *e)
 		uint64_t now_ms = clock_ms();
 
 		if (now_ms >= end_ms)
-			return err_set(e, ETIMEDOUT, "exec: waylayd did not "
-					"begin to serve within %d s",
+			return err_set(e, ETIMEDOUT,
+				       "exec: waylayd did not "
+				       "begin to serve within %d s",
 				       EXEC_LOG_READY_MS / 1000);
 		if (poll(&p, 1, (int)(end_ms - now_ms)) > 0)
 			more = read_some(l);
@@ -81,8 +82,7 @@ int exec_log_wait_ready(struct exec_log *l, int fd, struct err *e)
 	if (l->is_ready)
 		return 0;
 	return err_set(e, EIO, "exec: the relay did not start%s%.800s",
-		       l->complaints.len ? ": " : "",
-		       str_get(&l->complaints));
+		       l->complaints.len ? ": " : "", str_get(&l->complaints));
 }
 
 static void *follow(void *ctx)
@@ -116,7 +116,8 @@ static void print_table(const struct exec_log *l)
 	const json_t *flow;
 	size_t i;
 
-	json_array_foreach(l->flows, i, flow) {
+	json_array_foreach(l->flows, i, flow)
+	{
 		table_cell(&t, cli_text(flow, "proto"));
 		table_cell(&t, cli_text(flow, "server"));
 		table_cell(&t, cli_text(flow, "upstream"));
@@ -135,10 +136,12 @@ void exec_log_print(const struct exec_log *l, bool is_json)
 
 	if (!is_json)
 		print_table(l);
-	json_array_foreach(l->flows, i, flow) {
+	json_array_foreach(l->flows, i, flow)
+	{
 		if (!is_json)
 			break;
-		(void)json_dumpf(flow, stderr, JSON_COMPACT | JSON_ENSURE_ASCII);
+		(void)json_dumpf(flow, stderr,
+				 JSON_COMPACT | JSON_ENSURE_ASCII);
 		fputc('\n', stderr);
 	}
 	if (!l->flow_count && !is_json)

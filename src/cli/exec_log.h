@@ -23,7 +23,7 @@ enum {
 
 struct exec_log { /* zeros: empty */
 	int fd;
-	struct str pending; /* an incomplete line */
+	struct str pending;    /* an incomplete line */
 	struct str complaints; /* what was said before `ready:` */
 	json_t *flows;
 	size_t flow_count; /* seen; more than kept */

@@ -46,8 +46,7 @@ static void add_stand_in(struct resolv *r, const struct addr *real)
 		return; /* libc asks the first three only */
 	resolv_stand_in(r->count, &stand_in);
 	r->real[r->count++] = *real;
-	str_addf(&r->text, "nameserver %s\n",
-		 addr_format_ip(&stand_in, text));
+	str_addf(&r->text, "nameserver %s\n", addr_format_ip(&stand_in, text));
 }
 
 int resolv_read(const char *path, struct resolv *out, struct err *e)

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "cli/find.h"
 #include "cli/output.h"
-#include "policy/policy.h"
+#include "engine/engine.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,7 +71,7 @@ static int check_config(const struct str *text)
 {
 	struct messages messages = { 0 };
 	struct config *config =
-		config_parse("options", str_get(text), text->len, &messages);
+		engine_parse("options", str_get(text), text->len, &messages);
 	bool is_valid = config;
 
 	output_lines(stderr, str_get(&messages.text));

@@ -5,23 +5,19 @@
 #include "daemon/crew.h"
 
 #include "base/log.h"
-#include "daemon/privilege.h"
+#include "daemon/process.h"
 #include "policy/policy.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <linux/close_range.h>
 
 enum {
 	STOP_WAIT_MS = 3000,
@@ -55,92 +51,16 @@ static uint32_t nofile_limit(void)
 static uint32_t tcp_flow_max(const struct config *c)
 {
 	uint32_t nofile = nofile_limit();
-	uint32_t by_fds = nofile > FDS_OTHER + 32 ? (nofile - FDS_OTHER) / 2
-						  : 16;
+	uint32_t by_fds =
+		nofile > FDS_OTHER + 32 ? (nofile - FDS_OTHER) / 2 : 16;
 
 	if (c->limits.tcp_flows && c->limits.tcp_flows < by_fds)
 		return c->limits.tcp_flows;
 	return by_fds;
 }
 
-/* --- in the child ------------------------------------------------------------------ */
-
-static int compare_ints(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-/* Everything but `keep` is the supervisor's: its other workers' channels
- * among them, whose end must be seen when it dies. */
-static void close_others(int *keep, size_t count)
-{
-	unsigned from = 3;
-
-	qsort(keep, count, sizeof(*keep), compare_ints);
-	for (size_t i = 0; i < count; i++) {
-		if (keep[i] < (int)from)
-			continue;
-		if (keep[i] > (int)from)
-			(void)close_range(from, (unsigned)keep[i] - 1, 0);
-		from = (unsigned)keep[i] + 1;
-	}
-	(void)close_range(from, ~0u, 0);
-}
-
-static int keep_only(const struct worker_args *args, int netns_fd)
-{
-	int *keep = calloc(args->listener_count + 8, sizeof(*keep));
-	size_t count = 0;
-
-	if (!keep)
-		return -ENOMEM;
-	for (size_t i = 0; i < args->listener_count; i++)
-		keep[count++] = args->listeners[i].fd;
-	keep[count++] = args->raw_fd[0];
-	keep[count++] = args->raw_fd[1];
-	keep[count++] = args->channel_fd;
-	keep[count++] = args->lock_fd;
-	keep[count++] = netns_fd;
-	close_others(keep, count);
-	free(keep);
-	return 0;
-}
-
-static _Noreturn void run_worker(const struct crew *crew,
-				 const struct worker_args *args)
-{
-	struct err e = { 0 };
-	struct worker *w = calloc(1, sizeof(*w));
-	sigset_t none;
-	int error = w ? keep_only(args, crew->server_netns) : -ENOMEM;
-
-	(void)prctl(PR_SET_NAME, "waylay-worker");
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	/* A terminal's Ctrl-C is for the supervisor, which tells us. */
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
-	(void)signal(SIGPIPE, SIG_IGN);
-	if (!error && crew->server_netns >= 0 &&
-	    setns(crew->server_netns, CLONE_NEWNET) < 0)
-		error = -errno;
-	if (crew->server_netns >= 0)
-		close(crew->server_netns);
-	if (!error)
-		error = worker_init(w, args);
-	if (error < 0)
-		err_errno(&e, -error, "cannot start");
-	else
-		error = privilege_drop(crew->is_strict, &e);
-	if (error < 0) {
-		log_error("worker %d: %s", (int)getpid(), e.text);
-		_exit(1);
-	}
-	worker_run(w);
-	_exit(0);
-}
-
-/* --- members ------------------------------------------------------------------------ */
+/* --- members
+ * ------------------------------------------------------------------------ */
 
 static void on_channel(struct loop *l, struct watch *watch, uint32_t events);
 
@@ -163,15 +83,15 @@ static int spawn(struct member *m, struct err *e)
 	m->shared = shared_new(args.flow_max);
 	args.shared = m->shared;
 	args.channel_fd = pair[1];
-	args.listeners = listeners_of(crew->listeners, c, m->slot,
-				      m->generation->slots,
-				      &args.listener_count);
+	args.listeners =
+		listeners_of(crew->listeners, c, m->slot, m->generation->slots,
+			     &args.listener_count);
 	if (!m->shared || !args.listeners)
 		error = ENOMEM;
 	if (!error) {
 		m->pid = fork();
 		if (m->pid == 0)
-			run_worker(crew, &args);
+			process_run(&args, crew->server_netns, crew->is_strict);
 		if (m->pid < 0)
 			error = errno;
 	}
@@ -274,7 +194,8 @@ void crew_collect(struct crew *crew)
 			collect_records(m);
 }
 
-/* --- death and revival ----------------------------------------------------------------- */
+/* --- death and revival
+ * ----------------------------------------------------------------- */
 
 /* Flows that were alive in a worker that died. */
 static void report_lost_flows(struct member *m)
@@ -298,8 +219,8 @@ static void report_lost_flows(struct member *m)
 
 static void revive(struct timer *t, uint64_t now_ms)
 {
-	struct member *m = (struct member *)((char *)t -
-					     offsetof(struct member, revive));
+	struct member *m =
+		(struct member *)((char *)t - offsetof(struct member, revive));
 	struct err e = { 0 };
 
 	m->restarts++;
@@ -340,8 +261,8 @@ static void bury(struct member *m, int status)
 	if (!is_expected) {
 		if (WIFSIGNALED(status))
 			log_error("worker %d in slot %u was killed by signal "
-				  "%d (%s)", (int)m->pid, m->slot,
-				  WTERMSIG(status),
+				  "%d (%s)",
+				  (int)m->pid, m->slot, WTERMSIG(status),
 				  strsignal(WTERMSIG(status)));
 		else
 			log_error("worker %d in slot %u ended with status %d",
@@ -375,7 +296,8 @@ void crew_reap(struct crew *crew)
 	}
 }
 
-/* --- generations ------------------------------------------------------------------------- */
+/* --- generations
+ * ------------------------------------------------------------------------- */
 
 static void retire(struct crew *crew, struct generation *g)
 {
@@ -481,7 +403,8 @@ void crew_wait(struct crew *crew)
 		int status;
 
 		/* The channel hangs up when the worker has ended. */
-		if (now_ms >= end_ms || poll(&p, 1, (int)(end_ms - now_ms)) <= 0)
+		if (now_ms >= end_ms ||
+		    poll(&p, 1, (int)(end_ms - now_ms)) <= 0)
 			(void)kill(m->pid, SIGKILL);
 		else if (recv(m->channel_fd, bytes, sizeof(bytes),
 			      MSG_DONTWAIT) > 0)

@@ -23,7 +23,7 @@
 #include <sys/types.h>
 
 enum {
-	CREW_YOUNG_MS = 2000,	 /* who dies earlier did not work at all */
+	CREW_YOUNG_MS = 2000, /* who dies earlier did not work at all */
 	CREW_PAUSE_MAX_MS = 8000,
 	CREW_SAY_MS = 10000, /* the same warning at most this often */
 };
@@ -45,8 +45,8 @@ struct member {
 	struct shared *shared;
 	uint64_t begun_ms;
 	uint64_t pause_said_ms; /* when a pause in accepting was logged */
-	pid_t pid;	 /* 0: dead, waiting for `revive` */
-	int channel_fd;	 /* to the worker */
+	pid_t pid;		/* 0: dead, waiting for `revive` */
+	int channel_fd;		/* to the worker */
 	uint32_t slot;
 	uint32_t restarts;
 	uint32_t pause_ms;

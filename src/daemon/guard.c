@@ -25,7 +25,8 @@ static uint32_t group_bit(unsigned group)
 	return 1u << (group - 1);
 }
 
-/* --- looking and repairing ----------------------------------------------------- */
+/* --- looking and repairing
+ * ----------------------------------------------------- */
 
 static void check_nft(struct guard *g)
 {
@@ -68,14 +69,15 @@ static void check_routing(struct guard *g)
 	} else if (added) {
 		g->repairs++;
 		log_warning("restored %u ip rules or routes that another "
-			    "program had removed", added);
+			    "program had removed",
+			    added);
 	}
 }
 
 static void on_settled(struct timer *t, uint64_t now_ms)
 {
-	struct guard *g = (struct guard *)((char *)t -
-					   offsetof(struct guard, settle));
+	struct guard *g =
+		(struct guard *)((char *)t - offsetof(struct guard, settle));
 
 	(void)now_ms;
 	if (!g->plan)
@@ -94,7 +96,8 @@ static void look_soon(struct guard *g)
 			  g->loop->now_ms + GUARD_SETTLE_MS);
 }
 
-/* --- events --------------------------------------------------------------------- */
+/* --- events
+ * --------------------------------------------------------------------- */
 
 static int note_attr(const struct nlattr *attr, void *ctx)
 {
@@ -166,8 +169,8 @@ static void read_events(struct guard *g, struct nl *nl, mnl_cb_t fn)
 
 static void on_nft_events(struct loop *l, struct watch *w, uint32_t events)
 {
-	struct guard *g = (struct guard *)((char *)w -
-					   offsetof(struct guard, nft_watch));
+	struct guard *g =
+		(struct guard *)((char *)w - offsetof(struct guard, nft_watch));
 
 	(void)l;
 	(void)events;
@@ -177,24 +180,23 @@ static void on_nft_events(struct loop *l, struct watch *w, uint32_t events)
 static void on_route_events(struct loop *l, struct watch *w, uint32_t events)
 {
 	struct guard *g = (struct guard *)((char *)w -
-					   offsetof(struct guard,
-						    route_watch));
+					   offsetof(struct guard, route_watch));
 
 	(void)l;
 	(void)events;
 	read_events(g, &g->route_events, on_route_message);
 }
 
-/* --- the whole ------------------------------------------------------------------- */
+/* --- the whole
+ * ------------------------------------------------------------------- */
 
 int guard_open(struct guard *g, struct loop *l, guard_link_fn on_link,
 	       void *ctx, struct err *e)
 {
-	uint32_t route_groups = group_bit(RTNLGRP_LINK) |
-				group_bit(RTNLGRP_IPV4_RULE) |
-				group_bit(RTNLGRP_IPV6_RULE) |
-				group_bit(RTNLGRP_IPV4_ROUTE) |
-				group_bit(RTNLGRP_IPV6_ROUTE);
+	uint32_t route_groups =
+		group_bit(RTNLGRP_LINK) | group_bit(RTNLGRP_IPV4_RULE) |
+		group_bit(RTNLGRP_IPV6_RULE) | group_bit(RTNLGRP_IPV4_ROUTE) |
+		group_bit(RTNLGRP_IPV6_ROUTE);
 	int error;
 
 	*g = (struct guard){

@@ -98,8 +98,7 @@ static void log_entry(const struct history_entry *entry)
 			 (unsigned long long)since(r->begun_ms, r->last_ms),
 			 flow_end_name(r->end));
 	if (log_is_json() && r->error)
-		str_addf(&fields, ",\"error\":\"%s\"",
-			 strerror((int)r->error));
+		str_addf(&fields, ",\"error\":\"%s\"", strerror((int)r->error));
 	log_record(log_is_json() ? "flow" : str_get(&text), str_get(&fields));
 	str_done(&text);
 	str_done(&fields);
@@ -163,7 +162,7 @@ json_t *history_list(const struct history *h, size_t most, uint64_t now_ms)
 		most = kept;
 	for (uint64_t i = h->count - most; i < h->count && list; i++)
 		(void)json_array_append_new(
-			list, history_json(&h->entries[i % HISTORY_MAX],
-					   now_ms));
+			list,
+			history_json(&h->entries[i % HISTORY_MAX], now_ms));
 	return list;
 }

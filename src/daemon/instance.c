@@ -59,16 +59,19 @@ static int wait_for_holder(uint64_t end_ms, struct err *e)
 	int error = ask_holder(&p.fd, &pid);
 
 	if (error == -ECONNREFUSED)
-		return 0; /* gone in between */
+		return 0;     /* gone in between */
 	if (error == -EAGAIN) /* its queue is full: it does not accept */
-		return err_set(e, EBUSY, "another waylayd serves this network "
+		return err_set(e, EBUSY,
+			       "another waylayd serves this network "
 			       "namespace");
 	if (error < 0)
 		return err_errno(e, -error, "cannot ask the other waylayd");
 	/* 0: a process that this pid namespace does not see */
 	if (pid <= 0 || kill(pid, 0) == 0 || errno == EPERM)
-		error = err_set(e, EBUSY, "another waylayd (pid %d) serves "
-				"this network namespace", (int)pid);
+		error = err_set(e, EBUSY,
+				"another waylayd (pid %d) serves "
+				"this network namespace",
+				(int)pid);
 	else if (now_ms >= end_ms || poll(&p, 1, (int)(end_ms - now_ms)) <= 0)
 		error = err_set(e, ETIMEDOUT,
 				"workers of a killed waylayd do not give up "
@@ -98,6 +101,8 @@ int instance_lock(struct err *e)
 		}
 	}
 	close(fd);
-	return error ? error : err_set(e, EBUSY, "cannot take the lock that "
-				       "other processes keep taking");
+	return error ? error
+		     : err_set(e, EBUSY,
+			       "cannot take the lock that "
+			       "other processes keep taking");
 }

@@ -11,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void listen_address(enum family_index f, uint16_t port,
-			   struct addr *out)
+static void listen_address(enum family_index f, uint16_t port, struct addr *out)
 {
 	*out = (struct addr){ .family = (uint16_t)plan_family(f),
 			      .port = port };
@@ -51,8 +50,8 @@ static struct listener_set *find_set(const struct listeners *l,
 
 static struct listener_set *add_set(struct listeners *l, const char *name)
 {
-	struct listener_set *sets = realloc(l->sets, (l->count + 1) *
-							     sizeof(*sets));
+	struct listener_set *sets =
+		realloc(l->sets, (l->count + 1) * sizeof(*sets));
 	struct listener_set *set;
 
 	if (!sets)
@@ -94,33 +93,57 @@ static int choose_port(struct listeners *l, struct listener_set *set,
 	return 0;
 }
 
-static int open_slots(struct listeners *l, struct listener_set *set,
-		      const struct config *c, uint32_t slots, struct err *e)
+static int open_kind(struct listeners *l, struct listener_set *set,
+		     const struct config *c, enum proto p, enum family_index f,
+		     uint32_t slots, struct err *e)
 {
-	uint32_t mark = plan_own_mark(c);
+	if (!set->slots && choose_port(l, set, p, f, c->port, e) < 0)
+		return -e->code;
+	for (uint32_t i = set->slots; i < slots; i++) {
+		int fd = open_one(&set->at[p][f], p, plan_own_mark(c), e);
 
-	for (enum proto p = 0; p < PROTO_COUNT; p++) {
-		for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
-			if (!l->has_family[f])
-				continue;
-			if (!set->slots &&
-			    choose_port(l, set, p, f, c->port, e) < 0)
-				return -e->code;
-			for (uint32_t i = set->slots; i < slots; i++) {
-				int fd = open_one(&set->at[p][f], p, mark, e);
-
-				if (fd < 0)
-					return fd;
-				set->fd[p][f][i] = fd;
-			}
-		}
+		if (fd < 0)
+			return fd;
+		set->fd[p][f][i] = fd;
 	}
-	set->slots = slots > set->slots ? slots : set->slots;
 	return 0;
 }
 
-int listeners_open(struct listeners *l, const struct config *c,
-		   uint32_t slots, struct err *e)
+/* Sockets of slots that nobody serves would take a share of the flows and
+ * accept none: what could not be completed is closed again. */
+static void close_from(struct listener_set *set, uint32_t slot)
+{
+	for (enum proto p = 0; p < PROTO_COUNT; p++) {
+		for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+			for (uint32_t i = slot; i < WORKERS_MAX; i++) {
+				if (set->fd[p][f][i] >= 0)
+					close(set->fd[p][f][i]);
+				set->fd[p][f][i] = -1;
+			}
+			if (!slot)
+				set->at[p][f].port = 0;
+		}
+	}
+}
+
+static int open_slots(struct listeners *l, struct listener_set *set,
+		      const struct config *c, uint32_t slots, struct err *e)
+{
+	int error = 0;
+
+	for (enum proto p = 0; p < PROTO_COUNT; p++)
+		for (enum family_index f = 0; f < FAMILY_COUNT; f++)
+			if (l->has_family[f] && !error)
+				error = open_kind(l, set, c, p, f, slots, e);
+	if (error < 0)
+		close_from(set, set->slots);
+	else if (slots > set->slots)
+		set->slots = slots;
+	return error;
+}
+
+int listeners_open(struct listeners *l, const struct config *c, uint32_t slots,
+		   struct err *e)
 {
 	for (size_t i = 0; i < c->intercept_count; i++) {
 		const char *name = c->intercepts[i].name;
@@ -179,8 +202,8 @@ struct worker_listener *listeners_of(const struct listeners *l,
 				     const struct config *c, uint32_t slot,
 				     uint32_t slots, size_t *count)
 {
-	size_t most = c->intercept_count * l->slots * PROTO_COUNT *
-			      FAMILY_COUNT + 1;
+	size_t most =
+		c->intercept_count * l->slots * PROTO_COUNT * FAMILY_COUNT + 1;
 	struct worker_listener *out = calloc(most, sizeof(*out));
 
 	*count = 0;
@@ -201,11 +224,7 @@ struct worker_listener *listeners_of(const struct listeners *l,
 void listeners_close(struct listeners *l)
 {
 	for (size_t i = 0; i < l->count; i++)
-		for (enum proto p = 0; p < PROTO_COUNT; p++)
-			for (enum family_index f = 0; f < FAMILY_COUNT; f++)
-				for (uint32_t s = 0; s < WORKERS_MAX; s++)
-					if (l->sets[i].fd[p][f][s] >= 0)
-						close(l->sets[i].fd[p][f][s]);
+		close_from(&l->sets[i], 0);
 	free(l->sets);
 	*l = (struct listeners){ 0 };
 }

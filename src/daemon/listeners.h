@@ -19,7 +19,7 @@ enum { WORKERS_MAX = 64 };
 
 struct listener_set {
 	char intercept[NAME_TEXT_MAX];
-	struct addr at[PROTO_COUNT][FAMILY_COUNT]; /* port 0: not open */
+	struct addr at[PROTO_COUNT][FAMILY_COUNT];	/* port 0: not open */
 	int fd[PROTO_COUNT][FAMILY_COUNT][WORKERS_MAX]; /* -1: not open */
 	uint32_t slots; /* worker slots that have their sockets */
 };
@@ -34,8 +34,8 @@ struct listeners {
 /* Which families can this host listen on? */
 int listeners_init(struct listeners *l, struct err *e);
 /* Open what `c` needs for `slots` workers and does not have yet. */
-int listeners_open(struct listeners *l, const struct config *c,
-		   uint32_t slots, struct err *e);
+int listeners_open(struct listeners *l, const struct config *c, uint32_t slots,
+		   struct err *e);
 /* Tell the engine where somebody listens. */
 void listeners_plan(const struct listeners *l, const struct config *c,
 		    struct plan *out);

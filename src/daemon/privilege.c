@@ -17,21 +17,43 @@
  * assertion need. */
 static const int allowed[] = {
 	/* sockets */
-	SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(connect),
-	SCMP_SYS(getsockname), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-	SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg),
-	SCMP_SYS(sendto), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg),
-	SCMP_SYS(shutdown), SCMP_SYS(splice), SCMP_SYS(pipe2),
-	SCMP_SYS(fcntl), SCMP_SYS(close),
+	SCMP_SYS(accept4),
+	SCMP_SYS(bind),
+	SCMP_SYS(connect),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(recvmmsg),
+	SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(sendmmsg),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(splice),
+	SCMP_SYS(pipe2),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(close),
 	/* the loop */
-	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
 	SCMP_SYS(clock_gettime),
 	/* memory, end */
-	SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk),
-	SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(exit),
-	SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
-	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill),
+	SCMP_SYS(mmap),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(brk),
+	SCMP_SYS(madvise),
+	SCMP_SYS(futex),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(tgkill),
 	SCMP_SYS(write),
 };
 
@@ -73,8 +95,9 @@ static int load_filter(bool is_strict, struct err *e)
 		error = seccomp_load(ctx);
 	seccomp_release(ctx);
 	if (error < 0)
-		return err_errno(e, -error, "cannot load the system call "
-					    "filter");
+		return err_errno(e, -error,
+				 "cannot load the system call "
+				 "filter");
 	return 0;
 }
 
@@ -83,8 +106,9 @@ static int load_filter(bool is_strict, struct err *e)
 static int empty_root(struct err *e)
 {
 	if (chroot("/proc/self/fdinfo") < 0 || chdir("/") < 0)
-		return err_errno(e, errno, "cannot enter an empty root "
-					   "directory");
+		return err_errno(e, errno,
+				 "cannot enter an empty root "
+				 "directory");
 	return 0;
 }
 
@@ -105,8 +129,10 @@ static int drop_capabilities(struct err *e)
 					CAPNG_DROP_SUPP_GRP |
 						CAPNG_CLEAR_BOUNDING);
 	if (error)
-		return err_set(e, EPERM, "cannot give up privileges (libcap-ng "
-					 "says %d)", error);
+		return err_set(e, EPERM,
+			       "cannot give up privileges (libcap-ng "
+			       "says %d)",
+			       error);
 	return 0;
 }
 
@@ -146,6 +172,7 @@ int privilege_check(struct err *e)
 		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i].cap))
 			return err_set(e, EPERM,
 				       "not privileged: waylayd needs %s; "
-				       "start it as root", needed[i].name);
+				       "start it as root",
+				       needed[i].name);
 	return 0;
 }

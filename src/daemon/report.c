@@ -5,8 +5,7 @@
 #include "daemon/report.h"
 
 #include "daemon/supervisor.h"
-#include "engine/nft.h"
-#include "engine/routing.h"
+#include "engine/engine.h"
 #include "net/sysctl.h"
 #include "policy/policy.h"
 
@@ -30,7 +29,8 @@ static json_t *ok(void)
 	return json_pack("{s:b}", "ok", 1);
 }
 
-/* --- status ----------------------------------------------------------------------- */
+/* --- status
+ * ----------------------------------------------------------------------- */
 
 /* Settings of the host that make transparent proxying fail in silence. */
 static const struct {
@@ -83,9 +83,9 @@ static json_t *workers(const struct supervisor *s)
 		set_number(j, "slot", m->slot);
 		set_number(j, "generation", m->generation->number);
 		set(j, "state",
-		    json_string(!m->pid			     ? "restarting"
+		    json_string(!m->pid			    ? "restarting"
 				: m->generation->is_current ? "serving"
-							     : "draining"));
+							    : "draining"));
 		set_number(j, "tcp_flows",
 			   m->shared ? atomic_load(&m->shared->tcp_flows) : 0);
 		set_number(j, "udp_flows",
@@ -132,11 +132,11 @@ static json_t *intercepts(const struct supervisor *s)
 
 		for (size_t n = 0; n < it->ifname_count; n++)
 			(void)json_array_append_new(
-				names,
-				json_pack("{s:s, s:b}", "name", it->ifnames[n],
-					  "is_present",
-					  (int)(s->links_present[i] >>
-							(n % 64) & 1)));
+				names, json_pack("{s:s, s:b}", "name",
+						 it->ifnames[n], "is_present",
+						 (int)(s->links_present[i] >>
+							       (n % 64) &
+						       1)));
 		set(j, "name", json_string(it->name));
 		set(j, "interfaces", names);
 		set(j, "tcp", ports_text(&it->ports[PROTO_TCP]));
@@ -189,7 +189,8 @@ static json_t *answer_status(struct supervisor *s, const json_t *request)
 	return j;
 }
 
-/* --- flows ------------------------------------------------------------------------- */
+/* --- flows
+ * ------------------------------------------------------------------------- */
 
 static void add_living(const struct supervisor *s, const struct member *m,
 		       json_t *list)
@@ -209,8 +210,8 @@ static void add_living(const struct supervisor *s, const struct member *m,
 
 static json_t *answer_flows(struct supervisor *s, const json_t *request)
 {
-	json_int_t ended = json_integer_value(json_object_get(request,
-							      "ended"));
+	json_int_t ended =
+		json_integer_value(json_object_get(request, "ended"));
 	json_t *j = ok(), *list = json_array();
 
 	crew_collect(&s->crew);
@@ -224,7 +225,8 @@ static json_t *answer_flows(struct supervisor *s, const json_t *request)
 	return j;
 }
 
-/* --- the rest ----------------------------------------------------------------------- */
+/* --- the rest
+ * ----------------------------------------------------------------------- */
 
 static json_t *answer_reload(struct supervisor *s, const json_t *request)
 {
@@ -265,10 +267,7 @@ static json_t *answer_rules(struct supervisor *s, const json_t *request)
 	json_t *j = ok();
 
 	(void)request;
-	routing_render(&s->plan, &text);
-	str_add(&text, "nft -f - <<'END'\n");
-	nft_render(&s->plan, &text);
-	str_add(&text, "END\n");
+	engine_render(&s->plan, &text);
 	set(j, "engine", json_string("nft"));
 	set(j, "text", control_text(str_get(&text)));
 	str_done(&text);
@@ -286,8 +285,8 @@ static const struct {
 
 json_t *report_answer(void *ctx, const json_t *request)
 {
-	const char *name = json_string_value(json_object_get(request,
-							     "command"));
+	const char *name =
+		json_string_value(json_object_get(request, "command"));
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		if (!strcmp(commands[i].name, name))

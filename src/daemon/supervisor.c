@@ -26,7 +26,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* --- interfaces ------------------------------------------------------------------- */
+/* --- interfaces
+ * ------------------------------------------------------------------- */
 
 struct link_view {
 	const struct config *config;
@@ -86,14 +87,15 @@ static void look_at_links(void *ctx)
 	}
 }
 
-/* --- installing ---------------------------------------------------------------------- */
+/* --- installing
+ * ---------------------------------------------------------------------- */
 
 static int check_delivery(const struct config *c, struct err *e)
 {
 	for (size_t i = 0; i < c->intercept_count; i++) {
 		const struct intercept *it = &c->intercepts[i];
-		int type = it->ports[PROTO_TCP].count ? SOCK_STREAM
-						      : SOCK_DGRAM;
+		int type =
+			it->ports[PROTO_TCP].count ? SOCK_STREAM : SOCK_DGRAM;
 		char text[ADDR_TEXT_MAX];
 
 		/* Free for us to bind: so nobody listens. */
@@ -108,8 +110,7 @@ static int check_delivery(const struct config *c, struct err *e)
 	return 0;
 }
 
-static int install(struct supervisor *s, const struct plan *plan,
-		   struct err *e)
+static int install(struct supervisor *s, const struct plan *plan, struct err *e)
 {
 	unsigned added = 0;
 	int error = routing_check(&s->guard.ask, plan, e);
@@ -193,7 +194,9 @@ static int bring_up(struct supervisor *s, struct config *c, struct err *e)
 	return guard_set(&s->guard, &s->plan, e);
 }
 
-/* --- reload ---------------------------------------------------------------------------- */
+/* --- reload
+ * ----------------------------------------------------------------------------
+ */
 
 static int check_change(const struct config *old, const struct config *new,
 			struct err *e)
@@ -242,13 +245,16 @@ static void reload_by_signal(struct supervisor *s)
 
 	if (supervisor_reload(s, &text) < 0)
 		log_error("reload refused, the old configuration stays in "
-			  "force: %s", str_get(&text));
+			  "force: %s",
+			  str_get(&text));
 	else if (text.len)
 		log_warning("%s", str_get(&text));
 	str_done(&text);
 }
 
-/* --- the end ----------------------------------------------------------------------------- */
+/* --- the end
+ * -----------------------------------------------------------------------------
+ */
 
 static void end_now(struct supervisor *s)
 {
@@ -257,9 +263,9 @@ static void end_now(struct supervisor *s)
 
 static void on_drain_end(struct timer *t, uint64_t now_ms)
 {
-	struct supervisor *s = (struct supervisor *)((char *)t -
-						     offsetof(struct supervisor,
-							      drain_end));
+	struct supervisor *s =
+		(struct supervisor *)((char *)t -
+				      offsetof(struct supervisor, drain_end));
 
 	(void)now_ms;
 	end_now(s);
@@ -280,15 +286,14 @@ static void end_soon(struct supervisor *s)
 	crew_drain_all(&s->crew);
 	listeners_close(&s->listeners);
 	s->drain_end.fn = on_drain_end;
-	wheel_set(&s->loop.wheel, &s->drain_end,
-		  s->loop.now_ms + drain_ms);
+	wheel_set(&s->loop.wheel, &s->drain_end, s->loop.now_ms + drain_ms);
 }
 
 static void on_signal(struct loop *l, struct watch *w, uint32_t events)
 {
-	struct supervisor *s = (struct supervisor *)((char *)w -
-						     offsetof(struct supervisor,
-							      signal_watch));
+	struct supervisor *s =
+		(struct supervisor *)((char *)w - offsetof(struct supervisor,
+							   signal_watch));
 	struct signalfd_siginfo info;
 
 	(void)l;
@@ -311,7 +316,9 @@ static void on_signal(struct loop *l, struct watch *w, uint32_t events)
 	}
 }
 
-/* --- beginning ------------------------------------------------------------------------------ */
+/* --- beginning
+ * ------------------------------------------------------------------------------
+ */
 
 static int open_signals(struct supervisor *s, struct err *e)
 {
@@ -365,8 +372,7 @@ static int open_raw(struct supervisor *s, uint32_t mark, struct err *e)
 }
 
 /* Everything before the configuration comes into force. */
-static int prepare(struct supervisor *s, const struct config *c,
-		   struct err *e)
+static int prepare(struct supervisor *s, const struct config *c, struct err *e)
 {
 	int error = privilege_check(e);
 
@@ -407,8 +413,8 @@ static int open_control(struct supervisor *s, struct err *e)
 
 	if (s->options.is_private)
 		return 0;
-	error = control_server_open(&s->control, &s->loop,
-				    s->options.run_dir, report_answer, s, e);
+	error = control_server_open(&s->control, &s->loop, s->options.run_dir,
+				    report_answer, s, e);
 	s->has_control = error == 0;
 	return error;
 }
@@ -433,7 +439,8 @@ int supervisor_run(const struct supervisor_options *o, struct err *e)
 	struct config *c = NULL;
 	int error;
 
-	s = (struct supervisor){ .options = *o, .signal_fd = -1,
+	s = (struct supervisor){ .options = *o,
+				 .signal_fd = -1,
 				 .lock_fd = -1 };
 	error = load_config(o->config_file, &c, &messages, e);
 	if (messages.len)

@@ -50,7 +50,7 @@ struct supervisor {
 	bool is_ending;
 	bool has_control;
 	bool has_bridge; /* some intercept takes from a bridge */
-	bool is_link_known[INTERCEPTS_MAX]; /* presence was reported */
+	bool is_link_known[INTERCEPTS_MAX];	/* presence was reported */
 	uint64_t links_present[INTERCEPTS_MAX]; /* bits by ifnames index */
 };
 

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- installing ------------------------------------------------------------ */
+/* --- installing ------------------------------------------------------------
+ */
 
 /* Run `nft -f -`; the first line of its complaint goes into e. */
 static int run_script(const char *script, const char *what, struct err *e)
@@ -23,9 +24,9 @@ static int run_script(const char *script, const char *what, struct err *e)
 	if (status > 0) {
 		size_t line = strcspn(str_get(&complaint), "\n");
 
-		err_set(e, strstr(str_get(&complaint), "not permitted")
-				   ? EPERM
-				   : EPROTO,
+		err_set(e,
+			strstr(str_get(&complaint), "not permitted") ? EPERM
+								     : EPROTO,
 			"cannot %s: nft says: %.*s", what, (int)line,
 			str_get(&complaint));
 		status = -e->code;
@@ -70,12 +71,29 @@ static const struct need *find_missing(void)
 	return NULL;
 }
 
+/* Chains of intercepts that the new rules do not have any more.  `add` makes
+ * `delete` valid whether the chain is there or not. */
+static void put_old_chains(struct str *out, size_t from)
+{
+	static const char *const kinds[] = { "intercept", "select", "take" };
+
+	for (size_t i = from; i < INTERCEPTS_MAX; i++)
+		for (int k = 0; k < 3; k++)
+			str_addf(out,
+				 "add chain inet waylay %s_%zu\n"
+				 "delete chain inet waylay %s_%zu\n",
+				 kinds[k], i, kinds[k], i);
+}
+
 int nft_install(const struct plan *p, struct err *e)
 {
 	const struct need *missing;
 	struct str script = { 0 };
 	int error;
 
+	/* Not `delete table`: its sets know connections that must go on. */
+	str_add(&script, "add table inet waylay\nflush table inet waylay\n");
+	put_old_chains(&script, p->config->intercept_count);
 	nft_render(p, &script);
 	if (!str_ok(&script))
 		error = err_set(e, ENOMEM, "no memory for the nft rules");
@@ -101,7 +119,8 @@ int nft_remove(struct err *e)
 			  "remove the table `inet waylay`", e);
 }
 
-/* --- reading back ------------------------------------------------------------ */
+/* --- reading back ------------------------------------------------------------
+ */
 
 static const char *const volatile_keys[] = { "handle", "packets", "bytes",
 					     "index" };
@@ -120,16 +139,14 @@ static void strip(json_t *j)
 		if (json_is_object(j))
 			(void)json_object_del(j, volatile_keys[i]);
 	if (json_is_object(j))
-		json_object_foreach(j, key, value)
-			strip(value);
+		json_object_foreach(j, key, value) strip(value);
 	if (json_is_array(j))
-		json_array_foreach(j, i, value)
-			strip(value);
+		json_array_foreach(j, i, value) strip(value);
 }
 
 int nft_snapshot(struct str *out, struct err *e)
 {
-	const char *const argv[] = { "nft", "-j", "list", "table",
+	const char *const argv[] = { "nft",  "-j",     "list", "table",
 				     "inet", "waylay", NULL };
 	struct str listing = { 0 }, complaint = { 0 };
 	int status = child_run(argv, NULL, &listing, &complaint, e);

@@ -2,7 +2,7 @@
 /*
  * nft.h - the nftables engine.
  *
- * One table of our own, `inet waylay`, replaced in one transaction by `nft
+ * One table of our own, `inet waylay`, filled anew in one transaction by `nft
  * -f -` in a child process and read back with `nft -j`.  libnftables is never
  * linked: it aborts a process that holds a descriptor above 1023.
  * nft_render.c says which rules, and why in this order.
@@ -14,7 +14,7 @@
 #include "base/str.h"
 #include "engine/plan.h"
 
-/* The table as a script for `nft -f`. */
+/* The table as a script for `nft -f`, for a host that does not have it. */
 void nft_render(const struct plan *p, struct str *out);
 
 /* Replace the table.  -errno with one sentence: no nft program, no privilege,

@@ -24,7 +24,7 @@
  * of a hand-shake finds no socket either.  The chain `forward` notes their
  * SYN in a set when it leaves towards an intercepted interface, and packets
  * of the client that match the set pass.  The sets outlive a replacement of
- * the rules: the script flushes rules and chains, never the table.
+ * the rules: nft.c replaces rules and chains, never the table.
  *
  * It decides nothing that policy/eval.c does not decide.
  */
@@ -34,7 +34,8 @@ static const char *const prefix_key[] = { "ip", "ip6" };
 static const char *const proto_key[] = { "tcp", "udp" };
 static const char *const listen_on[] = { "127.0.0.1", "[::1]" };
 
-/* --- sets ------------------------------------------------------------------ */
+/* --- sets ------------------------------------------------------------------
+ */
 
 static bool has_family(const struct net_set *s, enum family_index f)
 {
@@ -80,15 +81,15 @@ static bool is_any_port(const struct port_set *s)
 	       s->ranges[0].last == 65535;
 }
 
-/* --- rules ----------------------------------------------------------------- */
+/* --- rules -----------------------------------------------------------------
+ */
 
 static bool rule_concerns(const struct rule *r, size_t intercept)
 {
 	return !r->has_intercept || r->intercept == intercept;
 }
 
-static enum upstream_kind kind_of(const struct config *c,
-				  const struct rule *r)
+static enum upstream_kind kind_of(const struct config *c, const struct rule *r)
 {
 	return c->upstreams[r->upstream].kind;
 }
@@ -174,8 +175,7 @@ static void put_rule(struct str *out, const struct config *c,
 
 /* Rules that refuse are carried out here, so that a refused SYN is never
  * answered; behind the last of them everything goes to the relay. */
-static void put_rules(struct str *out, const struct config *c,
-		      size_t intercept)
+static void put_rules(struct str *out, const struct config *c, size_t intercept)
 {
 	size_t end = 0;
 
@@ -189,7 +189,8 @@ static void put_rules(struct str *out, const struct config *c,
 	str_addf(out, "\t\tgoto take_%zu\n", intercept);
 }
 
-/* --- intercepts ------------------------------------------------------------ */
+/* --- intercepts ------------------------------------------------------------
+ */
 
 static void put_except(struct str *out, const char *key,
 		       const struct net_expr *e)
@@ -215,9 +216,9 @@ static void put_take(struct str *out, const struct plan *p, size_t intercept)
 			uint16_t port = p->ports[intercept][proto][f];
 
 			if (!it->ports[proto].count ||
-			    (it->has_deliver ? it->deliver.family !=
-						       plan_family(f)
-					     : !port))
+			    (it->has_deliver
+				     ? it->deliver.family != plan_family(f)
+				     : !port))
 				continue;
 			str_addf(out,
 				 "\t\tmeta nfproto ipv%d meta l4proto %s "
@@ -297,21 +298,8 @@ static void put_interfaces(struct str *out, const struct intercept *it,
 	str_add(out, " } ");
 }
 
-/* --- the base chain -------------------------------------------------------- */
-
-/* Chains of intercepts that the new rules do not have any more.  `add` makes
- * `delete` valid whether the chain is there or not. */
-static void put_old_chains(struct str *out, size_t from)
-{
-	static const char *const kinds[] = { "intercept", "select", "take" };
-
-	for (size_t i = from; i < INTERCEPTS_MAX; i++)
-		for (int k = 0; k < 3; k++)
-			str_addf(out,
-				 "add chain inet waylay %s_%zu\n"
-				 "delete chain inet waylay %s_%zu\n",
-				 kinds[k], i, kinds[k], i);
-}
+/* --- the base chain --------------------------------------------------------
+ */
 
 static const char inbound_sets[] =
 	"\tset inbound4 {\n\t\ttype ipv4_addr . inet_service . ipv4_addr . "
@@ -328,12 +316,13 @@ static const char inbound_pass[] =
 	". ip6 daddr . tcp dport @inbound6 update @inbound6 { ip6 saddr . tcp "
 	"sport . ip6 daddr . tcp dport timeout 2h5m } accept\n";
 
-/* A SYN that goes to a client: two minutes for its answer. */
+/* A SYN that goes to a client: ten seconds for its answer, so that a flood of
+ * them fills the set for no longer. */
 static const char inbound_note[] =
 	"\t\ttcp flags & (fin | syn | rst | ack) == syn update @inbound4 { ip "
-	"daddr . tcp dport . ip saddr . tcp sport timeout 2m }\n"
+	"daddr . tcp dport . ip saddr . tcp sport timeout 10s }\n"
 	"\t\ttcp flags & (fin | syn | rst | ack) == syn update @inbound6 { ip6 "
-	"daddr . tcp dport . ip6 saddr . tcp sport timeout 2m }\n";
+	"daddr . tcp dport . ip6 saddr . tcp sport timeout 10s }\n";
 
 static const char never_intercepted[] =
 	"\t\tfib daddr type { local, broadcast, anycast, multicast } accept\n"
@@ -358,8 +347,6 @@ void nft_render(const struct plan *p, struct str *out)
 {
 	const struct config *c = p->config;
 
-	str_add(out, "add table inet waylay\nflush table inet waylay\n");
-	put_old_chains(out, c->intercept_count);
 	str_add(out, "table inet waylay {\n");
 	str_add(out, inbound_sets);
 	str_addf(out,
@@ -370,8 +357,9 @@ void nft_render(const struct plan *p, struct str *out)
 		put_intercept(out, p, i);
 	str_add(out, "\tchain prerouting {\n\t\ttype filter hook prerouting "
 		     "priority mangle; policy accept;\n");
-	str_addf(out, "\t\tiifname \"lo\" accept\n\t\tmeta mark & 0x%x == 0x%x "
-		      "accept\n",
+	str_addf(out,
+		 "\t\tiifname \"lo\" accept\n\t\tmeta mark & 0x%x == 0x%x "
+		 "accept\n",
 		 c->mask, plan_own_mark(c));
 	str_add(out, socket_match);
 	str_add(out, never_intercepted);

@@ -51,8 +51,8 @@ int routing_check(struct nl *nl, const struct plan *p, struct err *e)
 	return 0;
 }
 
-static int install_rule(struct nl *nl, const struct ip_rule *r,
-			unsigned *added, struct err *e)
+static int install_rule(struct nl *nl, const struct ip_rule *r, unsigned *added,
+			struct err *e)
 {
 	int has = route_has_rule(nl, r, e);
 
@@ -101,8 +101,8 @@ int routing_prune(struct nl *nl, const struct plan *p, struct err *e)
 
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++)
 		make_rules(p->config, f, keep + f * RULES);
-	error = route_flush_rules(nl, PLAN_PROTOCOL, keep,
-				  FAMILY_COUNT * RULES, e);
+	error = route_flush_rules(nl, PLAN_PROTOCOL, keep, FAMILY_COUNT * RULES,
+				  e);
 	if (error < 0)
 		return error;
 	return route_flush(nl, PLAN_PROTOCOL, p->config->table, e);

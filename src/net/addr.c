@@ -57,7 +57,8 @@ int addr_parse_ip(const char *text, struct addr *out)
 		a.family = AF_INET6;
 	else
 		return -EINVAL;
-	if (percent && parse_scope(percent + 1, &a.scope) < 0)
+	if (percent &&
+	    (!addr_is_link_local(&a) || parse_scope(percent + 1, &a.scope) < 0))
 		return -EINVAL;
 	*out = a;
 	return 0;
@@ -154,8 +155,8 @@ char *addr_format(const struct addr *a, char *buf)
 	bool is_v6 = a->family == AF_INET6;
 
 	addr_format_ip(a, ip);
-	(void)snprintf(buf, ADDR_TEXT_MAX, "%s%.54s%s:%u", is_v6 ? "[" : "",
-		       ip, is_v6 ? "]" : "", a->port); /* fits */
+	(void)snprintf(buf, ADDR_TEXT_MAX, "%s%.54s%s:%u", is_v6 ? "[" : "", ip,
+		       is_v6 ? "]" : "", a->port); /* fits */
 	return buf;
 }
 

@@ -114,8 +114,8 @@ int dgram_send(int fd, struct dgram_batch *b, size_t first, size_t count)
 	int sent;
 
 	for (size_t i = first; i < first + count; i++) {
-		m->iov[i] = (struct iovec){ b->dgrams[i].bytes,
-					    b->dgrams[i].len };
+		m->iov[i] =
+			(struct iovec){ b->dgrams[i].bytes, b->dgrams[i].len };
 		m->msgs[i].msg_hdr = (struct msghdr){
 			.msg_iov = &m->iov[i],
 			.msg_iovlen = 1,
@@ -144,8 +144,8 @@ static void read_extended(struct msghdr *msg, struct dgram_error *out)
 		out->code = ee.ee_code;
 		out->info = ee.ee_info;
 		addr_from_sockaddr(
-			SO_EE_OFFENDER((struct sock_extended_err *)
-					       CMSG_DATA(c)),
+			SO_EE_OFFENDER(
+				(struct sock_extended_err *)CMSG_DATA(c)),
 			&out->offender);
 	}
 }

@@ -47,11 +47,11 @@ int dgram_send(int fd, struct dgram_batch *b, size_t first, size_t count);
 
 /* An ICMP error that the socket's error queue holds (IP_RECVERR). */
 struct dgram_error {
-	int error;	 /* positive errno */
-	bool is_icmp;	 /* came from the network, with the fields below */
+	int error;    /* positive errno */
+	bool is_icmp; /* came from the network, with the fields below */
 	uint8_t type, code;
-	uint32_t info;		/* the MTU of "too big" */
-	struct addr offender;	/* who sent the ICMP message; family 0: unknown */
+	uint32_t info;	      /* the MTU of "too big" */
+	struct addr offender; /* who sent the ICMP message; family 0: unknown */
 };
 
 /* The next one: 1, 0 when the queue is empty, or -errno. */

@@ -83,9 +83,9 @@ int link_add_veth(struct nl *nl, const char *name, const char *peer,
 	struct nlattr *info, *data, *end;
 	struct ifinfomsg *ifi, *peer_ifi;
 	char buf[NL_BUF_BYTES];
-	struct nlmsghdr *nlh = nl_begin(nl, buf, RTM_NEWLINK,
-					NLM_F_CREATE | NLM_F_EXCL,
-					sizeof(*ifi), (void **)&ifi);
+	struct nlmsghdr *nlh =
+		nl_begin(nl, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
+			 sizeof(*ifi), (void **)&ifi);
 	int error;
 
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
@@ -111,8 +111,8 @@ int link_set_up(struct nl *nl, const char *name, struct err *e)
 {
 	char buf[NL_BUF_BYTES];
 	struct ifinfomsg *ifi;
-	struct nlmsghdr *nlh = nl_begin(nl, buf, RTM_NEWLINK, 0, sizeof(*ifi),
-					(void **)&ifi);
+	struct nlmsghdr *nlh =
+		nl_begin(nl, buf, RTM_NEWLINK, 0, sizeof(*ifi), (void **)&ifi);
 	int error;
 
 	ifi->ifi_change = IFF_UP;
@@ -129,9 +129,9 @@ int link_add_addr(struct nl *nl, const char *name, const struct addr *addr,
 {
 	char buf[NL_BUF_BYTES], text[ADDR_TEXT_MAX];
 	struct ifaddrmsg *ifa;
-	struct nlmsghdr *nlh = nl_begin(nl, buf, RTM_NEWADDR,
-					NLM_F_CREATE | NLM_F_REPLACE,
-					sizeof(*ifa), (void **)&ifa);
+	struct nlmsghdr *nlh =
+		nl_begin(nl, buf, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE,
+			 sizeof(*ifa), (void **)&ifa);
 	int error;
 
 	ifa->ifa_family = (uint8_t)addr->family;

@@ -62,8 +62,7 @@ int nl_talk(struct nl *nl, struct nlmsghdr *nlh, mnl_cb_t each, void *ctx)
 		len = mnl_socket_recvfrom(nl->sock, buf, sizeof(buf));
 		if (len < 0)
 			return -errno;
-		more = mnl_cb_run(buf, (size_t)len, nl->seq, portid, each,
-				  ctx);
+		more = mnl_cb_run(buf, (size_t)len, nl->seq, portid, each, ctx);
 	}
 	return more < 0 ? -errno : 0;
 }

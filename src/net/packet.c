@@ -11,8 +11,13 @@
 #include <netinet/udp.h>
 #include <string.h>
 
-enum { IPV4_BYTES = 20, IPV6_BYTES = 40, UDP_BYTES = 8, ICMP_BYTES = 8,
-       FRAGMENT_BYTES = 8 };
+enum {
+	IPV4_BYTES = 20,
+	IPV6_BYTES = 40,
+	UDP_BYTES = 8,
+	ICMP_BYTES = 8,
+	FRAGMENT_BYTES = 8
+};
 
 /* --- the internet checksum, RFC 1071 -------------------------------------- */
 
@@ -60,9 +65,14 @@ static uint16_t sum_finish(uint64_t sum)
 static uint64_t sum_pseudo(const struct addr *src, const struct addr *dst,
 			   uint8_t proto, size_t len)
 {
-	uint8_t tail[8] = { (uint8_t)(len >> 24), (uint8_t)(len >> 16),
-			    (uint8_t)(len >> 8),  (uint8_t)len,
-			    0, 0, 0, proto };
+	uint8_t tail[8] = { (uint8_t)(len >> 24),
+			    (uint8_t)(len >> 16),
+			    (uint8_t)(len >> 8),
+			    (uint8_t)len,
+			    0,
+			    0,
+			    0,
+			    proto };
 	uint64_t sum = sum_bytes(0, src->ip, addr_ip_len(src));
 
 	sum = sum_bytes(sum, dst->ip, addr_ip_len(dst));
@@ -150,7 +160,8 @@ static void put_fragment_head(const struct packet_head *whole, uint32_t id,
 {
 	bool is_v6 = whole->bytes[0] >> 4 == 6;
 	size_t ip_len = is_v6 ? IPV6_BYTES : IPV4_BYTES;
-	uint16_t id16 = htons((uint16_t)(id ? id : 1)), offset, len;
+	/* 0 would have the kernel choose one for each fragment, raw(7) */
+	uint16_t id16 = htons((uint16_t)id ? (uint16_t)id : 1), offset, len;
 	uint8_t *p;
 
 	out->len = 0;

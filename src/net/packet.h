@@ -50,8 +50,8 @@ size_t packet_fragment(const struct packet_head *whole, const uint8_t *payload,
 /* What an ICMP error says about a UDP datagram that a client sent. */
 struct packet_icmp {
 	uint8_t type, code;
-	uint32_t info;	      /* MTU of "too big", else 0 */
-	struct addr offender; /* its source address */
+	uint32_t info;		    /* MTU of "too big", else 0 */
+	struct addr offender;	    /* its source address */
 	struct addr client, server; /* quoted: client -> server */
 	size_t quoted_len;	    /* of the datagram's payload, if known */
 };

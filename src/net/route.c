@@ -56,10 +56,10 @@ static struct nlmsghdr *put_rule(struct nl *nl, char *buf, uint16_t type,
 int route_add_rule(struct nl *nl, const struct ip_rule *r, struct err *e)
 {
 	char buf[NL_BUF_BYTES];
-	int error = nl_talk(nl,
-			    put_rule(nl, buf, RTM_NEWRULE,
-				     NLM_F_CREATE | NLM_F_EXCL, r),
-			    NULL, NULL);
+	int error = nl_talk(
+		nl,
+		put_rule(nl, buf, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, r),
+		NULL, NULL);
 
 	if (error < 0 && error != -EEXIST)
 		return err_errno(e, -error, "cannot add %s rule %u",
@@ -138,8 +138,8 @@ static int collect_rule(const struct nlmsghdr *nlh, void *ctx)
 			!strcmp(mnl_attr_get_str(a.at[FRA_IIFNAME]), "lo"),
 	};
 	if (r->action == RULE_LOOKUP)
-		r->target = a.at[FRA_TABLE] ? get_u32(&a, FRA_TABLE)
-					    : frh->table;
+		r->target =
+			a.at[FRA_TABLE] ? get_u32(&a, FRA_TABLE) : frh->table;
 	if (r->action == RULE_GOTO)
 		r->target = get_u32(&a, FRA_GOTO);
 	return MNL_CB_OK;
@@ -235,8 +235,8 @@ static bool is_kept(const struct ip_rule *r, const struct ip_rule *keep,
 static int delete_rule(struct nl *nl, const struct ip_rule *r)
 {
 	char buf[NL_BUF_BYTES];
-	int error = nl_talk(nl, put_rule(nl, buf, RTM_DELRULE, 0, r), NULL,
-			    NULL);
+	int error =
+		nl_talk(nl, put_rule(nl, buf, RTM_DELRULE, 0, r), NULL, NULL);
 
 	return error == -ENOENT ? 0 : error; /* gone already: as wanted */
 }
@@ -271,8 +271,8 @@ static struct nlmsghdr *put_route(struct nl *nl, char *buf, uint16_t type,
 				  uint32_t table, int ifindex)
 {
 	struct rtmsg *rtm;
-	struct nlmsghdr *nlh = nl_begin(nl, buf, type, flags, sizeof(*rtm),
-					(void **)&rtm);
+	struct nlmsghdr *nlh =
+		nl_begin(nl, buf, type, flags, sizeof(*rtm), (void **)&rtm);
 
 	*rtm = *like;
 	mnl_attr_put_u32(nlh, RTA_TABLE, table);
@@ -444,15 +444,16 @@ int route_add_default(struct nl *nl, const struct addr *gateway, int ifindex,
 		.rtm_type = RTN_UNICAST,
 	};
 	char text[ADDR_TEXT_MAX], buf[NL_BUF_BYTES];
-	struct nlmsghdr *nlh = put_route(nl, buf, RTM_NEWROUTE,
-					 NLM_F_CREATE | NLM_F_EXCL, &like,
-					 RT_TABLE_MAIN, ifindex);
+	struct nlmsghdr *nlh =
+		put_route(nl, buf, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
+			  &like, RT_TABLE_MAIN, ifindex);
 	int error;
 
 	mnl_attr_put(nlh, RTA_GATEWAY, addr_ip_len(gateway), gateway->ip);
 	error = nl_talk(nl, nlh, NULL, NULL);
 	if (error < 0)
-		return err_errno(e, -error, "cannot add the default route by %s",
+		return err_errno(e, -error,
+				 "cannot add the default route by %s",
 				 addr_format_ip(gateway, text));
 	return 0;
 }

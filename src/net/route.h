@@ -23,8 +23,8 @@ struct ip_rule {
 	int family;
 	uint32_t priority;
 	enum rule_action action;
-	uint32_t target;      /* table, or priority to go to */
-	uint32_t mark, mask;  /* mask 0: any mark */
+	uint32_t target;       /* table, or priority to go to */
+	uint32_t mark, mask;   /* mask 0: any mark */
 	bool is_from_loopback; /* `iif lo`: what this host itself looks up */
 	uint8_t protocol;
 };

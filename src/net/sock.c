@@ -17,8 +17,13 @@
 #endif
 
 /* Options that differ between the families only by level and name. */
-enum family_option { OPT_TRANSPARENT, OPT_RECVORIGDST, OPT_RECVFRAGSIZE,
-		     OPT_RECVERR, OPT_MTU_DISCOVER };
+enum family_option {
+	OPT_TRANSPARENT,
+	OPT_RECVORIGDST,
+	OPT_RECVFRAGSIZE,
+	OPT_RECVERR,
+	OPT_MTU_DISCOVER
+};
 
 struct option_name {
 	int level, name;
@@ -49,8 +54,8 @@ static int set(int fd, int level, int name, int value)
 
 static int set_family(int fd, int family, enum family_option option, int value)
 {
-	const struct option_name *o = family == AF_INET6 ? v6_options
-							 : v4_options;
+	const struct option_name *o =
+		family == AF_INET6 ? v6_options : v4_options;
 
 	return set(fd, o[option].level, o[option].name, value);
 }
@@ -109,7 +114,8 @@ static int open_listener(int type, struct addr *at, uint32_t mark,
 				 type_name(type), text);
 	error = set_family(fd, at->family, OPT_TRANSPARENT, 1);
 	if (error < 0)
-		return fail(fd, err_errno(e, -error, "cannot make the %s "
+		return fail(fd, err_errno(e, -error,
+					  "cannot make the %s "
 					  "listener on %s transparent",
 					  type_name(type), text));
 	if (at->family == AF_INET6)
@@ -156,7 +162,8 @@ int sock_listen_udp(struct addr *at, uint32_t mark, struct err *e)
 	if (!error)
 		error = set_family(fd, at->family, OPT_RECVFRAGSIZE, 1);
 	if (error < 0)
-		return fail(fd, err_errno(e, -error, "cannot ask for original "
+		return fail(fd, err_errno(e, -error,
+					  "cannot ask for original "
 					  "destinations of datagrams"));
 	/* A larger queue helps bursts; the limit of the host may cut it. */
 	(void)set(fd, SOL_SOCKET, SO_RCVBUF, 4 << 20);
@@ -227,8 +234,8 @@ static int attach_drop_all(int fd)
 	struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog prog = { .len = 1, .filter = &drop };
 
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
-		       sizeof(prog)) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) <
+	    0)
 		return -errno;
 	return 0;
 }

@@ -27,12 +27,12 @@ enum verdict_kind {
 };
 
 enum pass_reason {
-	PASS_NONE,	    /* it does not pass */
-	PASS_DST_LOCAL,	    /* addressed to this host */
-	PASS_DST_SPECIAL,   /* multicast, broadcast, unspecified (all 0/8),
-			     * loopback, link-local, v4-mapped */
-	PASS_NO_INTERCEPT,  /* no intercept names interface, protocol, port */
-	PASS_EXCEPT,	    /* an `except` of the intercept that matched */
+	PASS_NONE,	   /* it does not pass */
+	PASS_DST_LOCAL,	   /* addressed to this host */
+	PASS_DST_SPECIAL,  /* multicast, broadcast, unspecified (all 0/8),
+			    * loopback, link-local, v4-mapped */
+	PASS_NO_INTERCEPT, /* no intercept names interface, protocol, port */
+	PASS_EXCEPT,	   /* an `except` of the intercept that matched */
 };
 
 struct verdict {

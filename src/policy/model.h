@@ -23,9 +23,9 @@
 struct arena;
 
 enum {
-	NAME_TEXT_MAX = 32,    /* of intercepts, lists, upstreams, with NUL */
+	NAME_TEXT_MAX = 32, /* of intercepts, lists, upstreams, with NUL */
 	INTERCEPTS_MAX = 64,
-	UPSTREAMS_MAX = 256,   /* the three built in included */
+	UPSTREAMS_MAX = 256, /* the three built in included */
 	LISTS_MAX = 256,
 	RULES_MAX = 4096,
 	IFNAMES_MAX = 64,      /* in one intercept */
@@ -78,8 +78,12 @@ struct net_expr {
 
 enum engine_kind { ENGINE_AUTO, ENGINE_EBPF, ENGINE_NFT, ENGINE_IPTABLES };
 enum on_failure { ON_FAILURE_OPEN, ON_FAILURE_CLOSED };
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO,
-		 LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 enum proto { PROTO_TCP, PROTO_UDP, PROTO_COUNT };
@@ -134,7 +138,7 @@ struct upstream {
  *	-> UPSTREAM [log]
  * All given conditions must hold.  `list NAME` is a dst condition. */
 struct rule {
-	bool is_default;  /* `default -> X`; has no conditions */
+	bool is_default; /* `default -> X`; has no conditions */
 	bool has_intercept;
 	size_t intercept; /* index into config.intercepts */
 	uint8_t protos;	  /* bit (1 << PROTO_x); both when not given */
@@ -146,9 +150,9 @@ struct rule {
 	struct place at;
 };
 
-struct timeouts { /* milliseconds, > 0 unless said */
+struct timeouts {	     /* milliseconds, > 0 unless said */
 	uint32_t connect_ms; /* default 3 min */
-	uint32_t idle_ms;    /* TCP, both directions silent; default 2 h 5 min */
+	uint32_t idle_ms; /* TCP, both directions silent; default 2 h 5 min */
 	uint32_t half_closed_ms; /* one direction finished; default idle_ms */
 	uint32_t udp_ms;	 /* default 2 min */
 	uint32_t dns_ms;	 /* UDP port 53; default 20 s */
@@ -162,7 +166,7 @@ struct limits {
 };
 
 struct log_conf {
-	enum log_level level; /* default info */
+	enum log_level level;	/* default info */
 	enum log_format format; /* default text */
 	uint32_t flows_every; /* one record in N; 1 = all (default), 0 = off */
 };
@@ -171,10 +175,10 @@ struct config {
 	struct arena *arena; /* owns everything below */
 	enum engine_kind engine;
 	enum on_failure on_failure; /* default open */
-	uint32_t mark, mask; /* default 0x1000/0x3000; see doc */
-	uint32_t table;	     /* routing table, default 7700 */
-	uint32_t workers;    /* 0 (default): one per CPU; at most 64 */
-	uint16_t port;	     /* first listener port; 0 (default): any free */
+	uint32_t mark, mask;	    /* default 0x1000/0x3000; see doc */
+	uint32_t table;		    /* routing table, default 7700 */
+	uint32_t workers;	    /* 0 (default): one per CPU; at most 64 */
+	uint16_t port; /* first listener port; 0 (default): any free */
 	struct log_conf log;
 	struct timeouts timeouts;
 	struct limits limits;

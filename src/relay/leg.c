@@ -78,7 +78,8 @@ int leg_open(const struct leg_request *r, struct shared *counters,
 	return fd;
 }
 
-/* --- PROXY protocol ----------------------------------------------------------------- */
+/* --- PROXY protocol
+ * ----------------------------------------------------------------- */
 
 static size_t header_v1(const struct leg_request *r,
 			uint8_t out[LEG_HEADER_MAX])
@@ -88,11 +89,10 @@ static size_t header_v1(const struct leg_request *r,
 	int len;
 
 	c.scope = s.scope = 0; /* the text form knows no scope */
-	len = snprintf((char *)out, LEG_HEADER_MAX,
-		       "PROXY TCP%c %s %s %u %u\r\n",
-		       c.family == AF_INET6 ? '6' : '4',
-		       addr_format_ip(&c, client), addr_format_ip(&s, server),
-		       c.port, s.port);
+	len = snprintf(
+		(char *)out, LEG_HEADER_MAX, "PROXY TCP%c %s %s %u %u\r\n",
+		c.family == AF_INET6 ? '6' : '4', addr_format_ip(&c, client),
+		addr_format_ip(&s, server), c.port, s.port);
 	return len > 0 && len < LEG_HEADER_MAX ? (size_t)len : 0;
 }
 

@@ -17,10 +17,9 @@ static size_t shared_bytes(uint32_t flow_max)
 
 struct shared *shared_new(uint32_t flow_max)
 {
-	struct shared *s = mmap(NULL, shared_bytes(flow_max),
-				PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-				0);
+	struct shared *s =
+		mmap(NULL, shared_bytes(flow_max), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (s == MAP_FAILED)
 		return NULL;
@@ -57,10 +56,8 @@ void shared_publish(struct shared *s, uint32_t i, const struct flow_record *r)
 bool shared_end(struct shared *s, const struct flow_record *r)
 {
 	struct ring *ring = &s->ended;
-	uint32_t head = atomic_load_explicit(&ring->head,
-					     memory_order_relaxed);
-	uint32_t tail = atomic_load_explicit(&ring->tail,
-					     memory_order_acquire);
+	uint32_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
 
 	if (head - tail >= RING_SIZE) {
 		count(s, COUNTER_log_lost);
@@ -94,8 +91,7 @@ bool shared_read(const struct shared *s, uint32_t i, struct flow_record *out)
 bool shared_next_ended(struct shared *s, struct flow_record *out)
 {
 	struct ring *ring = &s->ended;
-	uint32_t tail = atomic_load_explicit(&ring->tail,
-					     memory_order_relaxed);
+	uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
 	if (tail == atomic_load_explicit(&ring->head, memory_order_seq_cst))
 		return false;

@@ -22,16 +22,16 @@
 #include <stdint.h>
 
 enum flow_state {
-	FLOW_FREE,	 /* the slot is not used */
-	FLOW_CONNECTING, /* TCP: the server leg has not answered yet */
-	FLOW_RELAYING,	 /* bytes move both ways */
+	FLOW_FREE,	  /* the slot is not used */
+	FLOW_CONNECTING,  /* TCP: the server leg has not answered yet */
+	FLOW_RELAYING,	  /* bytes move both ways */
 	FLOW_HALF_CLOSED, /* TCP: one direction has ended with FIN */
 	FLOW_STATE_COUNT
 };
 
 enum flow_end {
 	END_NONE,
-	END_FINISHED,	       /* FIN both ways */
+	END_FINISHED, /* FIN both ways */
 	END_CLIENT_RESET,
 	END_SERVER_RESET,
 	END_SERVER_REFUSED,
@@ -40,9 +40,9 @@ enum flow_end {
 	END_IDLE_TIMEOUT,
 	END_REJECTED,
 	END_DROPPED,
-	END_NO_PORT,	/* no address and port to speak from */
-	END_EVICTED,	/* UDP: made room */
-	END_SHUTDOWN,	/* waylay was told to stop */
+	END_NO_PORT,	 /* no address and port to speak from */
+	END_EVICTED,	 /* UDP: made room */
+	END_SHUTDOWN,	 /* waylay was told to stop */
 	END_WORKER_DIED, /* said by the supervisor */
 	END_ERROR,
 	END_COUNT
@@ -51,12 +51,12 @@ enum flow_end {
 enum flow_mover { MOVER_NONE, MOVER_COPY, MOVER_SPLICE, MOVER_COUNT };
 
 struct flow_record {
-	_Atomic uint32_t version; /* odd: being written */
-	uint8_t proto;		  /* enum proto */
-	uint8_t state;		  /* enum flow_state */
-	uint8_t end;		  /* enum flow_end */
-	uint8_t mover;		  /* enum flow_mover */
-	uint64_t name;		  /* pool_name() */
+	_Atomic uint32_t version;   /* odd: being written */
+	uint8_t proto;		    /* enum proto */
+	uint8_t state;		    /* enum flow_state */
+	uint8_t end;		    /* enum flow_end */
+	uint8_t mover;		    /* enum flow_mover */
+	uint64_t name;		    /* pool_name() */
 	struct addr client, server; /* server: the original destination */
 	struct addr source; /* what the server sees; family 0: unknown yet */
 	uint32_t intercept, rule, upstream; /* indexes of the configuration */
@@ -88,12 +88,13 @@ struct shared {
 struct shared *shared_new(uint32_t flow_max);
 void shared_free(struct shared *s);
 
-/* --- the worker's side ------------------------------------------------------ */
+/* --- the worker's side ------------------------------------------------------
+ */
 
 static inline void count_add(struct shared *s, enum counter c, uint64_t n)
 {
-	uint64_t old = atomic_load_explicit(&s->counters[c],
-					    memory_order_relaxed);
+	uint64_t old =
+		atomic_load_explicit(&s->counters[c], memory_order_relaxed);
 
 	/* one writer: no locked instruction needed */
 	atomic_store_explicit(&s->counters[c], old + n, memory_order_relaxed);
@@ -109,7 +110,8 @@ void shared_publish(struct shared *s, uint32_t i, const struct flow_record *r);
 /* Append to the ring of ended flows.  True if the reader should be woken. */
 bool shared_end(struct shared *s, const struct flow_record *r);
 
-/* --- the supervisor's side --------------------------------------------------- */
+/* --- the supervisor's side ---------------------------------------------------
+ */
 
 /* A consistent copy of slot i; false if it is free. */
 bool shared_read(const struct shared *s, uint32_t i, struct flow_record *out);

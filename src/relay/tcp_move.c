@@ -34,7 +34,8 @@ int mover_init(struct mover *m, struct shared *shared)
 	return 0;
 }
 
-/* --- pipes ---------------------------------------------------------------------- */
+/* --- pipes
+ * ---------------------------------------------------------------------- */
 
 static bool pipe_make(struct move_pipe *p)
 {
@@ -80,7 +81,8 @@ static void pipe_return(struct mover *m, struct move_dir *d)
 	d->pipe_held = 0;
 }
 
-/* --- spill ---------------------------------------------------------------------- */
+/* --- spill
+ * ---------------------------------------------------------------------- */
 
 static int spill_put(struct mover *m, struct move_dir *d, const uint8_t *bytes,
 		     size_t len)
@@ -118,7 +120,8 @@ void move_done(struct mover *m, struct move_dir *d)
 		pipe_return(m, d);
 }
 
-/* --- writing what is held ---------------------------------------------------------- */
+/* --- writing what is held
+ * ---------------------------------------------------------- */
 
 static enum move_result write_failed(struct move_side *to, int *error)
 {
@@ -153,9 +156,9 @@ static enum move_result flush_pipe(struct mover *m, struct move_dir *d,
 				   int *error)
 {
 	while (d->pipe_held) {
-		ssize_t len = splice(m->pipes[d->pipe].fd[0], NULL, to->fd,
-				     NULL, d->pipe_held,
-				     SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+		ssize_t len =
+			splice(m->pipes[d->pipe].fd[0], NULL, to->fd, NULL,
+			       d->pipe_held, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 		if (len < 0)
 			return write_failed(to, error);
@@ -168,8 +171,7 @@ static enum move_result flush_pipe(struct mover *m, struct move_dir *d,
 
 /* MOVE_AGAIN: nothing is held any more. */
 static enum move_result flush(struct mover *m, struct move_dir *d,
-			      struct move_side *to, uint64_t *moved,
-			      int *error)
+			      struct move_side *to, uint64_t *moved, int *error)
 {
 	if (!d->spill && !d->pipe_held)
 		return MOVE_AGAIN;
@@ -180,7 +182,8 @@ static enum move_result flush(struct mover *m, struct move_dir *d,
 	return flush_pipe(m, d, to, moved, error);
 }
 
-/* --- reading ---------------------------------------------------------------------- */
+/* --- reading
+ * ---------------------------------------------------------------------- */
 
 /* What a read taught about the socket; MOVE_AGAIN: there are bytes. */
 static enum move_result after_read(struct move_dir *d, struct move_side *from,
@@ -209,8 +212,8 @@ static enum move_result read_copy(struct mover *m, struct move_dir *d,
 				  struct move_side *from, struct move_side *to,
 				  uint64_t *moved, int *error)
 {
-	size_t asked = m->spilled < SPILL_HIGH ? MOVE_COPY_BYTES
-					       : MOVE_SMALL_BYTES;
+	size_t asked =
+		m->spilled < SPILL_HIGH ? MOVE_COPY_BYTES : MOVE_SMALL_BYTES;
 	ssize_t len = recv(from->fd, m->buffer, asked, MSG_DONTWAIT);
 	enum move_result result = after_read(d, from, len, asked, error);
 	ssize_t sent = 0;
@@ -245,9 +248,9 @@ static enum move_result read_copy(struct mover *m, struct move_dir *d,
 static enum move_result read_splice(struct mover *m, struct move_dir *d,
 				    struct move_side *from, int *error)
 {
-	ssize_t len = splice(from->fd, NULL, m->pipes[d->pipe].fd[1], NULL,
-			     MOVE_PIPE_BYTES,
-			     SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t len =
+		splice(from->fd, NULL, m->pipes[d->pipe].fd[1], NULL,
+		       MOVE_PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	/* A pipe fills by pages, not bytes: a short splice tells nothing. */
 	enum move_result result = after_read(d, from, len, 0, error);
 
@@ -277,7 +280,8 @@ static enum move_result read_some(struct mover *m, struct move_dir *d,
 	return read_copy(m, d, from, to, moved, error);
 }
 
-/* --- one direction ------------------------------------------------------------------- */
+/* --- one direction
+ * ------------------------------------------------------------------- */
 
 static enum move_result carry_fin(struct move_dir *d, struct move_side *to,
 				  int *error)

@@ -28,7 +28,7 @@ enum {
 	MOVE_COPY_BYTES = 64 << 10,    /* one read of the copy mover */
 	MOVE_SMALL_BYTES = 4 << 10,    /* the same when spills run high */
 	MOVE_PIPE_BYTES = 1 << 20,
-	MOVE_PIPES_MAX = 32,	    /* for each worker */
+	MOVE_PIPES_MAX = 32,	      /* for each worker */
 	MOVE_SPILL_BUDGET = 64 << 20, /* bytes of spill for each worker */
 	MOVE_ROUNDS = 16, /* reads before other flows have their turn */
 };
@@ -36,7 +36,8 @@ enum {
 struct move_side {
 	int fd;
 	bool is_readable, is_writable;
-	bool has_hup; /* the peer's FIN or RST has arrived */
+	bool has_hup;	/* the peer's FIN or RST has arrived */
+	bool has_error; /* it was a RST, or the kernel gave the peer up */
 };
 
 struct move_dir {

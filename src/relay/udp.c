@@ -49,7 +49,8 @@ static struct flow_record *record_of(const struct udp *u,
 	return &shared_of(u)->flows[shared_slot(u, f)];
 }
 
-/* --- ending --------------------------------------------------------------------- */
+/* --- ending
+ * --------------------------------------------------------------------- */
 
 static void end_flow(struct udp *u, struct udp_flow *f, enum flow_end why)
 {
@@ -80,9 +81,9 @@ static uint64_t idle_limit_ms(const struct udp *u, const struct udp_flow *f)
 
 static void on_timer(struct timer *t, uint64_t now_ms)
 {
-	struct udp_flow *f = (struct udp_flow *)((char *)t -
-						 offsetof(struct udp_flow,
-							  timer));
+	struct udp_flow *f =
+		(struct udp_flow *)((char *)t -
+				    offsetof(struct udp_flow, timer));
 	struct udp *u = f->udp;
 	uint64_t limit_ms = idle_limit_ms(u, f);
 
@@ -94,7 +95,8 @@ static void on_timer(struct timer *t, uint64_t now_ms)
 	end_flow(u, f, END_IDLE_TIMEOUT);
 }
 
-/* --- answers ---------------------------------------------------------------------- */
+/* --- answers
+ * ---------------------------------------------------------------------- */
 
 static void note_progress(struct udp *u, struct udp_flow *f, int dir,
 			  uint64_t bytes, uint64_t dgrams)
@@ -105,10 +107,11 @@ static void note_progress(struct udp *u, struct udp_flow *f, int dir,
 	f->last_ms = u->worker->loop.now_ms;
 	r->bytes[dir] = f->bytes[dir];
 	r->last_ms = f->last_ms;
-	count_add(shared_of(u), dir ? COUNTER_udp_bytes_down
-				    : COUNTER_udp_bytes_up, bytes);
-	count_add(shared_of(u), dir ? COUNTER_udp_dgrams_down
-				    : COUNTER_udp_dgrams_up, dgrams);
+	count_add(shared_of(u),
+		  dir ? COUNTER_udp_bytes_down : COUNTER_udp_bytes_up, bytes);
+	count_add(shared_of(u),
+		  dir ? COUNTER_udp_dgrams_down : COUNTER_udp_dgrams_up,
+		  dgrams);
 }
 
 /* Tell the client what the network told us about its datagram. */
@@ -172,7 +175,8 @@ static void on_leg(struct loop *l, struct watch *w, uint32_t events)
 		read_answers(f->udp, f);
 }
 
-/* --- beginning -------------------------------------------------------------------- */
+/* --- beginning
+ * -------------------------------------------------------------------- */
 
 static bool make_room(struct udp *u, const struct addr *client)
 {
@@ -201,8 +205,8 @@ static int open_leg(struct udp *u, const struct upstream *up,
 		    struct udp_flow *f, struct addr *source)
 {
 	uint32_t mark = worker_own_mark(u->worker);
-	bool is_spoofed = up->source == SOURCE_CLIENT &&
-			  f->to.family == f->client.family;
+	bool is_spoofed =
+		up->source == SOURCE_CLIENT && f->to.family == f->client.family;
 	struct addr from = f->client;
 	int fd;
 
@@ -290,7 +294,8 @@ static struct udp_flow *begin_flow(struct udp *u, const struct listener *l,
 	return f;
 }
 
-/* --- datagrams from clients --------------------------------------------------------- */
+/* --- datagrams from clients
+ * --------------------------------------------------------- */
 
 /* It came in fragments, so it may leave in fragments, by the path MTU that
  * the kernel has learnt from the leg's ICMP errors. */
@@ -415,7 +420,8 @@ void udp_on_listener(struct loop *loop, struct watch *w, uint32_t events)
 	}
 }
 
-/* --- the whole ----------------------------------------------------------------------- */
+/* --- the whole
+ * ----------------------------------------------------------------------- */
 
 int udp_new(struct worker *w, struct udp **out)
 {

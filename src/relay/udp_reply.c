@@ -91,8 +91,8 @@ uint64_t udp_reply(struct udp_sender *s, const struct addr *server,
 		const struct dgram *d = &b->dgrams[i];
 
 		packet_udp(server, client, d->bytes, d->len, &s->heads[i]);
-		iov[i][0] = (struct iovec){ s->heads[i].bytes,
-					    s->heads[i].len };
+		iov[i][0] =
+			(struct iovec){ s->heads[i].bytes, s->heads[i].len };
 		iov[i][1] = (struct iovec){ d->bytes, d->len };
 		msgs[i] = (struct mmsghdr){
 			.msg_hdr = {

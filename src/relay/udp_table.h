@@ -23,7 +23,7 @@ struct udp_flow {
 	struct addr client, server; /* server as the client wrote it */
 	struct addr to;		    /* where datagrams go */
 	uint64_t last_ms, bytes[2];
-	uint32_t client_slot; /* in the table of clients */
+	uint32_t client_slot;  /* in the table of clients */
 	uint32_t newer, older; /* list of one-way flows, or POOL_NONE */
 	uint32_t last_len;     /* of the client's last datagram */
 	bool is_answered;

@@ -18,11 +18,12 @@
 
 enum {
 	FDS_RESERVE = 96, /* pipes, and what cannot be counted */
-	WAKE_MS = 32, /* ended flows are told in groups */
+	WAKE_MS = 32,	  /* ended flows are told in groups */
 	RESUME_ROOM = 16, /* descriptors free before accepting goes on */
 };
 
-/* --- descriptors -------------------------------------------------------------- */
+/* --- descriptors
+ * -------------------------------------------------------------- */
 
 bool worker_has_room(const struct worker *w, uint32_t fds)
 {
@@ -70,7 +71,8 @@ void worker_use_fds(struct worker *w, int change)
 	watch_listeners(w);
 }
 
-/* --- flows ---------------------------------------------------------------------- */
+/* --- flows
+ * ---------------------------------------------------------------------- */
 
 static uint64_t unix_ms(void)
 {
@@ -102,8 +104,8 @@ void worker_begin_record(struct worker *w, const struct listener *l,
 static void on_wake(struct timer *t, uint64_t now_ms)
 {
 	(void)now_ms;
-	wake_supervisor((struct worker *)((char *)t -
-					  offsetof(struct worker, wake)));
+	wake_supervisor(
+		(struct worker *)((char *)t - offsetof(struct worker, wake)));
 }
 
 /* Whether flows are logged at all is the supervisor's business; a record in
@@ -125,7 +127,8 @@ void worker_end_flow(struct worker *w, const struct flow_record *r)
 		wheel_set(&w->loop.wheel, &w->wake, w->loop.now_ms + WAKE_MS);
 }
 
-/* --- draining ------------------------------------------------------------------- */
+/* --- draining
+ * ------------------------------------------------------------------- */
 
 void worker_check_done(struct worker *w)
 {
@@ -172,9 +175,9 @@ static void stop(struct worker *w)
 
 static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 {
-	struct worker *w = (struct worker *)((char *)watch -
-					     offsetof(struct worker,
-						      channel_watch));
+	struct worker *w =
+		(struct worker *)((char *)watch -
+				  offsetof(struct worker, channel_watch));
 	char byte;
 	ssize_t len = recv(w->args.channel_fd, &byte, 1, MSG_DONTWAIT);
 
@@ -195,7 +198,8 @@ static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 	}
 }
 
-/* --- beginning and end ------------------------------------------------------------ */
+/* --- beginning and end
+ * ------------------------------------------------------------ */
 
 int worker_init(struct worker *w, const struct worker_args *args)
 {

@@ -40,11 +40,11 @@ struct worker_args {
 	struct shared *shared;
 	const struct worker_listener *listeners;
 	size_t listener_count;
-	int raw_fd[2];	 /* senders for answers, IPv4 and IPv6; -1: none */
-	int channel_fd;	 /* to the supervisor */
-	int lock_fd;	 /* closed when the listeners are given up; or -1 */
-	bool is_private; /* ends with its supervisor, flows and all */
-	uint32_t nofile; /* descriptors this process may have */
+	int raw_fd[2];	   /* senders for answers, IPv4 and IPv6; -1: none */
+	int channel_fd;	   /* to the supervisor */
+	int lock_fd;	   /* closed when the listeners are given up; or -1 */
+	bool is_private;   /* ends with its supervisor, flows and all */
+	uint32_t nofile;   /* descriptors this process may have */
 	uint32_t flow_max; /* slots of shared->flows */
 };
 
@@ -73,7 +73,8 @@ int worker_init(struct worker *w, const struct worker_args *args);
 /* Serve until there is nothing left to do.  Does not free: exit follows. */
 void worker_run(struct worker *w);
 
-/* --- for tcp.c and udp.c ------------------------------------------------------ */
+/* --- for tcp.c and udp.c
+ * ------------------------------------------------------ */
 
 /* May a flow that needs `fds` descriptors begin? */
 bool worker_has_room(const struct worker *w, uint32_t fds);

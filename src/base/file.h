@@ -2,8 +2,8 @@
 /*
  * file.h - whole files, read with a limit and replaced at once.
  */
-#ifndef WL_CLI_FILE_H
-#define WL_CLI_FILE_H
+#ifndef WL_BASE_FILE_H
+#define WL_BASE_FILE_H
 
 #include "base/str.h"
 

@@ -6,7 +6,7 @@
  * renamed over it.  Who writes the old file meanwhile loses his change; that
  * is accepted, as with an editor.
  */
-#include "cli/file.h"
+#include "base/file.h"
 
 #include "base/err.h"
 

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dgram_test.c - batches of datagrams over the loopback interface.
+ */
+#include "net/dgram.h"
+
+#include "net/netns_test.h"
+#include "net/sock.h"
+
+#include <errno.h>
+
+static const char *const hosts[] = { "127.0.0.1", "::1" };
+
+/* A plain socket on a free port. */
+static int open_plain(const char *host, struct addr *at)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd;
+
+	assert_int_equal(addr_parse_ip(host, at), 0);
+	fd = socket(at->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 && errno == EAFNOSUPPORT)
+		return -1;
+	len = addr_to_sockaddr(at, &ss);
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0) {
+		assert_int_equal(errno, EADDRNOTAVAIL); /* IPv6 is off */
+		close(fd);
+		return -1;
+	}
+	assert_int_equal(sock_local_addr(fd, at), 0);
+	return fd;
+}
+
+/* Datagram i has i bytes, all of them i; the first is empty. */
+static void fill(struct dgram_batch *b)
+{
+	for (size_t i = 0; i < DGRAM_BATCH; i++) {
+		b->dgrams[i].len = i;
+		memset(b->dgrams[i].bytes, (int)i, i);
+	}
+}
+
+static void expect_batch(const struct dgram_batch *b, const struct addr *from)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct dgram *d = &b->dgrams[i];
+
+		assert_int_equal(d->len, i);
+		for (size_t at = 0; at < d->len; at++)
+			assert_int_equal(d->bytes[at], i);
+		assert_true(addr_equal(&d->src, from));
+		assert_int_equal(d->origdst.family, 0);
+	}
+}
+
+static void run_batches(const char *host)
+{
+	struct addr to, from;
+	struct dgram_batch b;
+	int in = open_plain(host, &to), out = open_plain(host, &from);
+
+	if (in < 0 || out < 0)
+		return;
+	assert_int_equal(dgram_init(&b), 0);
+	assert_int_equal(dgram_recv(in, &b), -EAGAIN);
+	assert_int_equal(sock_connect(out, &to), 0);
+	fill(&b);
+	assert_int_equal(dgram_send(out, &b, 0, 20), 20);
+	assert_int_equal(dgram_send(out, &b, 20, DGRAM_BATCH - 20),
+			 DGRAM_BATCH - 20);
+	assert_int_equal(dgram_send(out, &b, 0, 1), 1); /* one too many */
+	memset(b.dgrams[5].bytes, 0xee, 5);
+	assert_int_equal(dgram_recv(in, &b), DGRAM_BATCH);
+	assert_int_equal(b.count, DGRAM_BATCH);
+	expect_batch(&b, &from);
+	assert_int_equal(dgram_recv(in, &b), 1);
+	expect_batch(&b, &from);
+	assert_int_equal(dgram_recv(in, &b), -EAGAIN);
+	assert_int_equal(b.count, 0);
+	dgram_done(&b);
+	dgram_done(&b);
+	close(in);
+	close(out);
+}
+
+static void test_batches(void **state)
+{
+	(void)state; /* unused */
+	for (int i = 0; i < 2; i++)
+		run_batches(hosts[i]);
+}
+
+static void test_longest(void **state)
+{
+	struct addr to, from;
+	struct dgram_batch b;
+	int in = open_plain(hosts[0], &to), out = open_plain(hosts[0], &from);
+
+	(void)state; /* unused */
+	assert_int_equal(dgram_init(&b), 0);
+	assert_int_equal(sock_connect(out, &to), 0);
+	memset(b.dgrams[0].bytes, 'a', 65507);
+	b.dgrams[0].len = 65507;
+	assert_int_equal(dgram_send(out, &b, 0, 1), 1);
+	b.dgrams[0].len = 65508;
+	assert_int_equal(dgram_send(out, &b, 0, 1), -EMSGSIZE);
+	assert_int_equal(dgram_recv(in, &b), 1);
+	assert_int_equal(b.dgrams[0].len, 65507);
+	assert_int_equal(b.dgrams[0].bytes[65506], 'a');
+	dgram_done(&b);
+	close(in);
+	close(out);
+}
+
+/* A closed port answers by ICMP: pending error, then the queue tells all. */
+static void run_closed_port(const char *host)
+{
+	struct dgram_error error;
+	struct addr to, from;
+	struct dgram_batch b;
+	int in = open_plain(host, &to), out;
+
+	if (in < 0)
+		return;
+	close(in);
+	out = sock_leg_udp(NULL, &to, 0);
+	assert_true(out >= 0);
+	assert_int_equal(sock_local_addr(out, &from), 0);
+	assert_int_equal(dgram_recv_error(out, &error), 0);
+	assert_int_equal(dgram_init(&b), 0);
+	b.dgrams[0].len = 0;
+	assert_int_equal(dgram_send(out, &b, 0, 1), 1);
+	assert_int_equal(dgram_recv(out, &b), -ECONNREFUSED);
+	memset(&error, 0xff, sizeof(error));
+	assert_int_equal(dgram_recv_error(out, &error), 1);
+	assert_int_equal(error.error, ECONNREFUSED);
+	assert_true(error.is_icmp);
+	assert_int_equal(error.type, to.family == AF_INET6 ? 1 : 3);
+	assert_int_equal(error.code, to.family == AF_INET6 ? 4 : 3);
+	assert_true(addr_same_ip(&error.offender, &to));
+	assert_int_equal(dgram_recv_error(out, &error), 0);
+	dgram_done(&b);
+	close(out);
+}
+
+static void test_closed_port(void **state)
+{
+	(void)state;   /* unused */
+	netns_begin(); /* marks need the privilege, and no firewall here */
+	for (int i = 0; i < 1 + netns_has_v6(); i++)
+		run_closed_port(hosts[i]);
+}
+
+/* The listener tells for whom a datagram was. */
+static void test_original_destination(void **state)
+{
+	(void)state; /* unused */
+	netns_begin();
+	for (int i = 0; i < 1 + netns_has_v6(); i++) {
+		struct addr at = { 0 }, from;
+		struct dgram_batch b;
+		struct err e;
+		int in, out;
+
+		assert_int_equal(addr_parse_ip(hosts[i], &at), 0);
+		in = sock_listen_udp(&at, 0, &e);
+		assert_true(in >= 0 && at.port);
+		out = open_plain(hosts[i], &from);
+		assert_int_equal(sock_connect(out, &at), 0);
+		assert_int_equal(dgram_init(&b), 0);
+		assert_int_equal(dgram_send(out, &b, 0, 1), 1);
+		assert_int_equal(dgram_recv(in, &b), 1);
+		assert_true(addr_equal(&b.dgrams[0].origdst, &at));
+		assert_true(addr_equal(&b.dgrams[0].src, &from));
+		dgram_done(&b);
+		close(in);
+		close(out);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_longest),
+		cmocka_unit_test(test_closed_port),
+		cmocka_unit_test(test_original_destination),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * leg_test.c - where a server leg goes, from where, and what it says first.
+ */
+#include "relay/leg.h"
+
+#include "net/netns_test.h"
+#include "net/sock.h"
+
+#include <errno.h>
+
+enum { MARK = 0x2000 };
+
+static struct addr at(const char *text)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse(text, &a), 0);
+	return a;
+}
+
+/* --- the PROXY protocol
+ * -------------------------------------------------------- */
+
+#define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	enum upstream_kind kind;
+	const char *client, *server, *bytes;
+	size_t len;
+} headers[] = {
+	{ "no header is asked for", UPSTREAM_DIRECT, "192.0.2.1:1",
+	  "198.51.100.7:2", "", 0 },
+	{ "v1, IPv4", UPSTREAM_PROXY_V1, "192.0.2.1:56324",
+	  "198.51.100.7:443",
+	  "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n", 45 },
+	{ "v1, the longest IPv4", UPSTREAM_PROXY_V1, "255.255.255.255:65535",
+	  "255.255.255.255:65535",
+	  "PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", 56 },
+	{ "v1, IPv6", UPSTREAM_PROXY_V1, "[2001:db8::1]:56324",
+	  "[2001:db8::7]:443",
+	  "PROXY TCP6 2001:db8::1 2001:db8::7 56324 443\r\n", 46 },
+	{ "v1, the longest IPv6", UPSTREAM_PROXY_V1,
+	  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
+	  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
+	  "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+	  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n", 104 },
+	{ "v1 knows no scope", UPSTREAM_PROXY_V1, "[fe80::1%7]:1",
+	  "[fe80::2%7]:2", "PROXY TCP6 fe80::1 fe80::2 1 2\r\n", 32 },
+	{ "v2, IPv4", UPSTREAM_PROXY_V2, "192.0.2.1:256", "198.51.100.7:443",
+	  SIGNATURE "\x21\x11\0\x0c" "\xc0\0\2\1" "\xc6\x33\x64\7"
+	  "\1\0" "\1\xbb", 28 },
+	{ "v2, IPv6", UPSTREAM_PROXY_V2, "[2001:db8::1]:1",
+	  "[2001:db8::7]:65535",
+	  SIGNATURE "\x21\x21\0\x24"
+	  "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
+	  "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7" "\0\1" "\xff\xff", 52 },
+};
+/* clang-format on */
+
+static void test_headers(void **state)
+{
+	(void)state; /* unused */
+	for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
+		struct upstream u = { .kind = headers[i].kind };
+		struct addr client = at(headers[i].client);
+		struct addr server = at(headers[i].server);
+		struct leg_request r = { &u, &client, &server, MARK };
+		uint8_t out[LEG_HEADER_MAX];
+
+		if (leg_header(&r, out) != headers[i].len ||
+		    memcmp(out, headers[i].bytes, headers[i].len) != 0)
+			fail_msg("%s: other bytes", headers[i].name);
+	}
+}
+
+/* --- where it goes
+ * --------------------------------------------------------------- */
+
+static const struct {
+	const char *name, *server, *to, *goes;
+	uint16_t to_port;
+} destinations[] = {
+	{ "the original destination", "198.51.100.7:443", NULL,
+	  "198.51.100.7:443", 0 },
+	{ "another server, the same port", "198.51.100.7:443", "9.9.9.9",
+	  "9.9.9.9:443", 0 },
+	{ "another server and port", "198.51.100.7:443", "9.9.9.9",
+	  "9.9.9.9:53", 53 },
+	{ "another family", "198.51.100.7:443", "2001:db8::9",
+	  "[2001:db8::9]:443", 0 },
+};
+
+static void test_destinations(void **state)
+{
+	enum { COUNT = sizeof(destinations) / sizeof(*destinations) };
+
+	(void)state; /* unused */
+	for (size_t i = 0; i < COUNT; i++) {
+		struct upstream u = { .has_to = destinations[i].to != NULL };
+		struct addr server = at(destinations[i].server), out, goes;
+		struct leg_request r = { &u, &server, &server, MARK };
+
+		if (u.has_to)
+			assert_int_equal(
+				addr_parse_ip(destinations[i].to, &u.to), 0);
+		u.to.port = destinations[i].to_port;
+		leg_destination(&r, &out);
+		goes = at(destinations[i].goes);
+		if (!addr_equal(&out, &goes))
+			fail_msg("%s: elsewhere", destinations[i].name);
+	}
+}
+
+/* --- the ladder
+ * ------------------------------------------------------------------ */
+
+struct ladder {
+	struct shared *shared;
+	struct upstream upstream;
+	struct addr client, server, source;
+	struct leg_request request;
+	int server_fd;
+};
+
+static void begin(struct ladder *l)
+{
+	struct err e;
+
+	netns_begin();
+	*l = (struct ladder){ .client = at("127.9.9.9:4000"),
+			      .server = at("127.0.0.1:80") };
+	l->shared = shared_new(0);
+	assert_non_null(l->shared);
+	l->server_fd = sock_listen_tcp(&l->server, MARK, &e);
+	assert_true(l->server_fd >= 0);
+	l->request = (struct leg_request){ &l->upstream, &l->client, &l->server,
+					   MARK };
+}
+
+static void end(struct ladder *l)
+{
+	close(l->server_fd);
+	shared_free(l->shared);
+}
+
+static unsigned counted(const struct ladder *l, enum counter c)
+{
+	return (unsigned)l->shared->counters[c];
+}
+
+/* Open a leg and let the server say whom it sees. */
+static int open_seen(struct ladder *l, struct addr *seen)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int fd = leg_open(&l->request, l->shared, &l->source), accepted;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(l->server_fd, F_SETFL, 0), 0); /* blocking */
+	accepted = accept(l->server_fd, (struct sockaddr *)&ss, &len);
+	assert_true(accepted >= 0);
+	addr_from_sockaddr((struct sockaddr *)&ss, seen);
+	close(accepted);
+	return fd;
+}
+
+static void test_client_port(void **state)
+{
+	struct addr seen;
+	struct ladder l;
+	int fd;
+
+	(void)state; /* unused */
+	begin(&l);
+	fd = open_seen(&l, &seen);
+	assert_true(addr_equal(&seen, &l.client));
+	assert_true(addr_equal(&l.source, &l.client));
+	assert_int_equal(counted(&l, COUNTER_spoof_other_port), 0);
+	close(fd);
+	end(&l);
+}
+
+/* Taken by a listener on the very address: the next step of the ladder. */
+static void test_other_port(void **state)
+{
+	struct addr taken, seen;
+	struct ladder l;
+	struct err e;
+	int fd, other;
+
+	(void)state; /* unused */
+	begin(&l);
+	taken = l.client;
+	other = sock_listen_tcp(&taken, MARK, &e);
+	assert_true(other >= 0);
+	fd = open_seen(&l, &seen);
+	assert_true(addr_same_ip(&seen, &l.client));
+	assert_int_not_equal(seen.port, l.client.port);
+	assert_true(addr_equal(&l.source, &seen));
+	assert_int_equal(counted(&l, COUNTER_spoof_other_port), 1);
+	assert_int_equal(counted(&l, COUNTER_spoof_failed), 0);
+	close(fd);
+	close(other);
+	end(&l);
+}
+
+/* Every port of the small range is in use towards this server. */
+static void test_no_port(void **state)
+{
+	struct addr untouched = at("1.2.3.4:5");
+	int fds[64], count = 0, fd;
+	struct ladder l;
+
+	(void)state; /* unused */
+	begin(&l);
+	fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY);
+	if (fd < 0 || write(fd, "41000 41003", 11) != 11) {
+		print_message("skipped: cannot set the port range\n");
+		skip();
+	}
+	close(fd);
+	for (; count < 64; count++) {
+		l.source = untouched;
+		fd = leg_open(&l.request, l.shared, &l.source);
+		if (fd < 0)
+			break;
+		fds[count] = fd;
+	}
+	assert_true(count > 1 && count <= 5);
+	assert_true(fd == -EADDRNOTAVAIL || fd == -EADDRINUSE);
+	assert_true(addr_equal(&l.source, &untouched));
+	assert_int_equal(counted(&l, COUNTER_spoof_other_port), count - 1);
+	assert_int_equal(counted(&l, COUNTER_spoof_failed), 1);
+	while (count)
+		close(fds[--count]);
+	end(&l);
+}
+
+/* Own address, and a destination of another family, spoof nothing. */
+static void test_own_address(void **state)
+{
+	struct addr seen;
+	struct ladder l;
+	int fd;
+
+	(void)state; /* unused */
+	begin(&l);
+	l.upstream.source = SOURCE_SELF;
+	fd = open_seen(&l, &seen);
+	assert_false(addr_same_ip(&seen, &l.client));
+	assert_int_equal(l.source.family, 0);
+	close(fd);
+	l.upstream = (struct upstream){ .source = SOURCE_CLIENT,
+					.has_to = true,
+					.to = l.server };
+	l.client = at("[2001:db8::1]:4000");
+	fd = open_seen(&l, &seen);
+	assert_int_equal(seen.family, AF_INET);
+	assert_int_equal(l.source.family, 0);
+	close(fd);
+	end(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_destinations),
+		cmocka_unit_test(test_client_port),
+		cmocka_unit_test(test_other_port),
+		cmocka_unit_test(test_no_port),
+		cmocka_unit_test(test_own_address),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

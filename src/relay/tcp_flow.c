@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcp_flow.c - a TCP flow from connect to end; see tcp_flow.h and tcp.h.
+ */
+#include "relay/tcp_flow.h"
+
+#include "net/sock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <unistd.h>
+
+void tcp_flow_set_state(struct tcp_flow *f, enum flow_state to)
+{
+	static const bool can[FLOW_STATE_COUNT][FLOW_STATE_COUNT] = {
+		[FLOW_FREE] = { [FLOW_CONNECTING] = true },
+		[FLOW_CONNECTING] = { [FLOW_RELAYING] = true,
+				      [FLOW_FREE] = true },
+		[FLOW_RELAYING] = { [FLOW_HALF_CLOSED] = true,
+				    [FLOW_FREE] = true },
+		[FLOW_HALF_CLOSED] = { [FLOW_FREE] = true },
+	};
+
+	assert(can[f->state][to]);
+	f->state = (uint8_t)to;
+	if (to != FLOW_FREE)
+		tcp_flow_record(f)->state = (uint8_t)to;
+}
+
+/* --- ending
+ * ------------------------------------------------------------------------ */
+
+static const enum counter end_counters[END_COUNT] = {
+	[END_NONE] = COUNTER_tcp_error,
+	[END_FINISHED] = COUNTER_tcp_finished,
+	[END_CLIENT_RESET] = COUNTER_tcp_reset,
+	[END_SERVER_RESET] = COUNTER_tcp_reset,
+	[END_SERVER_REFUSED] = COUNTER_tcp_connect_failed,
+	[END_SERVER_UNREACHABLE] = COUNTER_tcp_connect_failed,
+	[END_CONNECT_TIMEOUT] = COUNTER_tcp_timeout,
+	[END_IDLE_TIMEOUT] = COUNTER_tcp_timeout,
+	[END_REJECTED] = COUNTER_rejected,
+	[END_DROPPED] = COUNTER_dropped,
+	[END_NO_PORT] = COUNTER_tcp_connect_failed,
+	[END_EVICTED] = COUNTER_tcp_error,
+	[END_SHUTDOWN] = COUNTER_tcp_error,
+	[END_WORKER_DIED] = COUNTER_tcp_error,
+	[END_ERROR] = COUNTER_tcp_error,
+};
+
+static void free_flow(struct deferred *d)
+{
+	struct tcp_flow *f =
+		(struct tcp_flow *)((char *)d -
+				    offsetof(struct tcp_flow, later));
+	struct tcp *t = f->tcp;
+
+	pool_give(&t->pool, tcp_flow_slot(f));
+	worker_check_done(t->worker);
+}
+
+static void close_legs(struct tcp_flow *f, bool is_orderly)
+{
+	int closed = 0;
+
+	for (int i = 0; i < 2; i++) {
+		if (f->side[i].fd < 0)
+			continue;
+		if (is_orderly)
+			sock_close_orderly(f->side[i].fd);
+		else
+			close(f->side[i].fd); /* SO_LINGER 0: RST */
+		f->side[i].fd = -1;
+		closed++;
+	}
+	worker_use_fds(f->tcp->worker, -closed);
+}
+
+void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error)
+{
+	struct worker *w = f->tcp->worker;
+	struct flow_record *slot = tcp_flow_record(f), last;
+
+	for (int i = 0; i < 2; i++)
+		move_done(&f->tcp->mover, &f->dir[i]);
+	close_legs(f, why == END_FINISHED);
+	wheel_cancel(&w->loop.wheel, &f->timer);
+	last = *slot;
+	last.end = (uint8_t)why;
+	last.error = (uint32_t)error;
+	last.bytes[0] = f->bytes[0];
+	last.bytes[1] = f->bytes[1];
+	last.last_ms = w->loop.now_ms;
+	shared_publish(w->args.shared, tcp_flow_slot(f), NULL);
+	count(w->args.shared, end_counters[why]);
+	atomic_fetch_sub(&w->args.shared->tcp_flows, 1);
+	worker_end_flow(w, &last);
+	tcp_flow_set_state(f, FLOW_FREE);
+	if (!f->is_again) /* else go_on() frees it */
+		loop_defer(&w->loop, &f->later, free_flow);
+}
+
+/* The network answered; EACCES and EPERM are ICMP's "prohibited". */
+static void fail_connect(struct tcp_flow *f, int error)
+{
+	enum flow_end why = END_SERVER_UNREACHABLE;
+
+	if (error == ECONNREFUSED || error == ECONNRESET)
+		why = END_SERVER_REFUSED;
+	else if (error == ETIMEDOUT)
+		why = END_CONNECT_TIMEOUT;
+	tcp_flow_end(f, why, error);
+}
+
+/* --- moving
+ * ------------------------------------------------------------------------- */
+
+void tcp_flow_arm(struct tcp_flow *f, uint64_t delay_ms)
+{
+	struct loop *l = &f->tcp->worker->loop;
+
+	wheel_set(&l->wheel, &f->timer, l->now_ms + delay_ms);
+}
+
+static void on_fin(struct tcp_flow *f)
+{
+	if (f->dir[0].is_fin_sent && f->dir[1].is_fin_sent) {
+		tcp_flow_end(f, END_FINISHED, 0);
+		return;
+	}
+	tcp_flow_set_state(f, FLOW_HALF_CLOSED);
+	tcp_flow_arm(f, tcp_flow_config(f)->timeouts.half_closed_ms);
+}
+
+static void go_on(struct deferred *d);
+
+static void note_progress(struct tcp_flow *f, int dir, uint64_t moved)
+{
+	struct flow_record *r = tcp_flow_record(f);
+
+	if (!moved)
+		return;
+	f->bytes[dir] += moved;
+	f->last_ms = f->tcp->worker->loop.now_ms;
+	r->bytes[dir] = f->bytes[dir];
+	r->last_ms = f->last_ms;
+	if (r->mover != f->dir[dir].mover)
+		r->mover = f->dir[dir].mover;
+	count_add(tcp_flow_shared(f),
+		  dir == CLIENT ? COUNTER_tcp_bytes_up : COUNTER_tcp_bytes_down,
+		  moved);
+}
+
+static void run_dir(struct tcp_flow *f, int dir)
+{
+	struct move_side *from = &f->side[dir], *to = &f->side[!dir];
+	enum flow_end reset[2] = { END_CLIENT_RESET, END_SERVER_RESET };
+	uint64_t moved;
+	int error = 0;
+	enum move_result result = move_run(&f->tcp->mover, &f->dir[dir], from,
+					   to, &moved, &error);
+
+	note_progress(f, dir, moved);
+	switch (result) {
+	case MOVE_WAIT:
+		return;
+	case MOVE_AGAIN:
+		if (!f->is_again) {
+			f->is_again = true;
+			loop_defer(&f->tcp->worker->loop, &f->later, go_on);
+		}
+		return;
+	case MOVE_FIN:
+		on_fin(f);
+		return;
+	case MOVE_READ_FAILED:
+		tcp_flow_end(f,
+			     error == ETIMEDOUT ? END_IDLE_TIMEOUT : reset[dir],
+			     error);
+		return;
+	case MOVE_WRITE_FAILED:
+		tcp_flow_end(
+			f, error == ETIMEDOUT ? END_IDLE_TIMEOUT : reset[!dir],
+			error);
+		return;
+	}
+}
+
+static void run_both(struct tcp_flow *f)
+{
+	for (int dir = 0; dir < 2; dir++)
+		if (f->state == FLOW_RELAYING || f->state == FLOW_HALF_CLOSED)
+			run_dir(f, dir);
+}
+
+/* What the peer sent before its RST is passed on first; then the RST is
+ * carried at once, also if neither direction would meet the error: one has
+ * seen FIN, the other waits for room. */
+static void run_flow(struct tcp_flow *f)
+{
+	static const enum flow_end reset[2] = { END_CLIENT_RESET,
+						END_SERVER_RESET };
+
+	run_both(f);
+	for (int i = 0; i < 2; i++) {
+		int error;
+
+		if (f->state == FLOW_FREE || f->is_again ||
+		    !f->side[i].has_error)
+			continue;
+		error = sock_error(f->side[i].fd);
+		tcp_flow_end(f,
+			     error == ETIMEDOUT ? END_IDLE_TIMEOUT : reset[i],
+			     error);
+	}
+}
+
+static void go_on(struct deferred *d)
+{
+	struct tcp_flow *f =
+		(struct tcp_flow *)((char *)d -
+				    offsetof(struct tcp_flow, later));
+
+	f->is_again = false;
+	if (f->state == FLOW_FREE)
+		free_flow(d);
+	else
+		run_flow(f);
+}
+
+/* --- events
+ * -------------------------------------------------------------------------- */
+
+static void note_events(struct move_side *s, uint32_t events)
+{
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		s->is_readable = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		s->is_writable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		s->has_hup = true;
+	if (events & EPOLLERR)
+		s->has_error = true;
+}
+
+static struct tcp_flow *flow_of(struct watch *w, int side)
+{
+	return (struct tcp_flow *)((char *)w -
+				   offsetof(struct tcp_flow, watch) -
+				   (size_t)side * sizeof(struct watch));
+}
+
+void tcp_flow_on_client(struct loop *l, struct watch *w, uint32_t events)
+{
+	struct tcp_flow *f = flow_of(w, CLIENT);
+
+	(void)l;
+	if (f->state == FLOW_FREE)
+		return;
+	note_events(&f->side[CLIENT], events);
+	if (f->state != FLOW_CONNECTING)
+		run_flow(f);
+	else if (events & (EPOLLERR | EPOLLHUP))
+		tcp_flow_end(f, END_CLIENT_RESET,
+			     sock_error(f->side[CLIENT].fd));
+}
+
+static void on_connected(struct tcp_flow *f)
+{
+	struct addr *source = &tcp_flow_record(f)->source;
+
+	tcp_flow_set_state(f, FLOW_RELAYING);
+	count(tcp_flow_shared(f), COUNTER_tcp_connected);
+	if (!source->family) /* chosen by the kernel; only for the record */
+		(void)sock_local_addr(f->side[SERVER].fd, source);
+	f->last_ms = f->tcp->worker->loop.now_ms;
+	tcp_flow_arm(f, tcp_flow_config(f)->timeouts.idle_ms);
+	run_flow(f);
+}
+
+void tcp_flow_on_server(struct loop *l, struct watch *w, uint32_t events)
+{
+	struct tcp_flow *f = flow_of(w, SERVER);
+
+	(void)l;
+	if (f->state == FLOW_FREE)
+		return;
+	note_events(&f->side[SERVER], events);
+	if (f->state != FLOW_CONNECTING)
+		run_flow(f);
+	else if (events & (EPOLLERR | EPOLLHUP))
+		fail_connect(f, sock_error(f->side[SERVER].fd));
+	else if (events & EPOLLOUT)
+		on_connected(f);
+}
+
+void tcp_flow_on_timer(struct timer *t, uint64_t now_ms)
+{
+	struct tcp_flow *f =
+		(struct tcp_flow *)((char *)t -
+				    offsetof(struct tcp_flow, timer));
+	const struct timeouts *limit = &tcp_flow_config(f)->timeouts;
+	uint64_t idle_ms = f->state == FLOW_HALF_CLOSED ? limit->half_closed_ms
+							: limit->idle_ms;
+
+	if (f->state == FLOW_CONNECTING)
+		tcp_flow_end(f, END_CONNECT_TIMEOUT, 0);
+	else if (now_ms - f->last_ms >= idle_ms)
+		tcp_flow_end(f, END_IDLE_TIMEOUT, 0);
+	else /* there was progress since the timer was set */
+		wheel_set(&f->tcp->worker->loop.wheel, t, f->last_ms + idle_ms);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tcp_flow.h - one relayed TCP flow; private to the tcp files.
+ *
+ * tcp.c begins flows, tcp_flow.c carries them to their end, tcp_move.c moves
+ * their bytes.  The states and their promises stand in tcp.h.
+ *
+ * A slot is used again only after the batch of events in which its flow
+ * ended, so a late event finds a flow in state FREE and is ignored.
+ */
+#ifndef WL_RELAY_TCP_FLOW_H
+#define WL_RELAY_TCP_FLOW_H
+
+#include "base/pool.h"
+#include "relay/tcp_move.h"
+#include "relay/worker.h"
+
+enum { CLIENT, SERVER }; /* sides */
+
+struct tcp_flow {
+	struct watch watch[2]; /* by side */
+	struct move_side side[2];
+	struct move_dir dir[2]; /* dir[CLIENT]: client to server */
+	struct timer timer;
+	struct deferred later; /* freeing, or going on for fairness */
+	struct tcp *tcp;
+	uint64_t bytes[2], last_ms;
+	uint8_t state; /* enum flow_state */
+	bool is_again; /* `later` is in use for going on */
+};
+
+struct tcp {
+	struct worker *worker;
+	struct mover mover;
+	struct pool pool;
+	struct tcp_flow *flows; /* by slot; the same slots as shared->flows */
+	uint32_t flow_max;
+};
+
+static inline uint32_t tcp_flow_slot(const struct tcp_flow *f)
+{
+	return (uint32_t)(f - f->tcp->flows);
+}
+
+static inline struct flow_record *tcp_flow_record(const struct tcp_flow *f)
+{
+	return &f->tcp->worker->args.shared->flows[tcp_flow_slot(f)];
+}
+
+static inline const struct config *tcp_flow_config(const struct tcp_flow *f)
+{
+	return f->tcp->worker->args.config;
+}
+
+static inline struct shared *tcp_flow_shared(const struct tcp_flow *f)
+{
+	return f->tcp->worker->args.shared;
+}
+
+/* The one place that changes the state of a flow; checks the move. */
+void tcp_flow_set_state(struct tcp_flow *f, enum flow_state to);
+/* Close both legs, tell the record, free the slot later.  FIN only for
+ * END_FINISHED; every other end is RST. */
+void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error);
+/* Let the timer fire after so long; it knows by the state what for. */
+void tcp_flow_arm(struct tcp_flow *f, uint64_t delay_ms);
+
+/* For the watches and the timer of a new flow. */
+void tcp_flow_on_client(struct loop *l, struct watch *w, uint32_t events);
+void tcp_flow_on_server(struct loop *l, struct watch *w, uint32_t events);
+void tcp_flow_on_timer(struct timer *t, uint64_t now_ms);
+
+#endif
