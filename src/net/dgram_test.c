@@ -75,6 +75,7 @@ static void run_batches(const char *host)
 	assert_int_equal(b.count, DGRAM_BATCH);
 	expect_batch(&b, &from);
 	assert_int_equal(dgram_recv(in, &b), 1);
+	assert_int_equal(b.count, 1);
 	expect_batch(&b, &from);
 	assert_int_equal(dgram_recv(in, &b), -EAGAIN);
 	assert_int_equal(b.count, 0);

@@ -4,8 +4,8 @@
  *
  *	source ==> [from]  direction  [to] ==> sink
  *
- * The test is source and sink, and the loop that tells the mover of edges:
- * poll() stands for epoll, so what is there is told again and again.
+ * The test is source and sink, and the loop that tells the mover of edges.
+ * begin() ties the path to its place in memory: it is not copied.
  */
 #ifndef WL_RELAY_MOVE_PATH_TEST_H
 #define WL_RELAY_MOVE_PATH_TEST_H
@@ -16,12 +16,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +33,8 @@ struct path {
 	struct move_dir dir;
 	struct move_side from, to;
 	int source, sink;
+	int epoll; /* edge-triggered, as in a worker */
+	enum move_result last;
 	uint64_t moved;
 	int error;
 };
@@ -82,6 +84,15 @@ static inline void make_unix_pair(int fd[2])
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
 }
 
+static inline void watch_edges(struct path *p, struct move_side *side)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP |
+					    EPOLLET,
+				  .data.ptr = side };
+
+	assert_int_equal(epoll_ctl(p->epoll, EPOLL_CTL_ADD, side->fd, &ev), 0);
+}
+
 static inline void begin(struct path *p, void (*make_pair)(int fd[2]))
 {
 	int in[2], out[2];
@@ -95,6 +106,9 @@ static inline void begin(struct path *p, void (*make_pair)(int fd[2]))
 	p->from = (struct move_side){ .fd = in[1], .is_writable = true };
 	p->to = (struct move_side){ .fd = out[0], .is_writable = true };
 	p->sink = out[1];
+	p->epoll = epoll_create1(EPOLL_CLOEXEC);
+	watch_edges(p, &p->from);
+	watch_edges(p, &p->to);
 }
 
 static inline void end(struct path *p)
@@ -108,6 +122,7 @@ static inline void end(struct path *p)
 		}
 	free(p->mover.buffer);
 	shared_free(p->mover.shared);
+	close(p->epoll);
 	close(p->source);
 	close(p->from.fd);
 	close(p->to.fd);
@@ -115,29 +130,37 @@ static inline void end(struct path *p)
 		close(p->sink);
 }
 
-static inline void look(struct path *p)
+/* Take over what epoll tells; true if there was anything. */
+static inline bool look(struct path *p)
 {
-	struct pollfd fds[2] = {
-		{ .fd = p->from.fd, .events = POLLIN | POLLRDHUP },
-		{ .fd = p->to.fd, .events = POLLOUT },
-	};
+	struct epoll_event events[2];
+	int count = epoll_wait(p->epoll, events, 2, 0);
 
-	assert_true(poll(fds, 2, 0) >= 0);
-	p->from.is_readable |= (fds[0].revents & POLLIN) != 0;
-	p->from.has_hup |= (fds[0].revents & (POLLRDHUP | POLLHUP)) != 0;
-	p->to.is_writable |= (fds[1].revents & POLLOUT) != 0;
+	for (int i = 0; i < count; i++) {
+		struct move_side *side = events[i].data.ptr;
+
+		uint32_t ends = events[i].events & (EPOLLHUP | EPOLLERR);
+		uint32_t hup = events[i].events & EPOLLRDHUP;
+
+		side->is_readable |=
+			(events[i].events & EPOLLIN) || hup || ends;
+		side->is_writable |= (events[i].events & EPOLLOUT) || ends;
+		side->has_hup |= hup || ends;
+	}
+	return count > 0;
 }
 
+/* As the loop does it: nothing is called without an edge or a promise. */
 static inline enum move_result run(struct path *p)
 {
 	uint64_t moved = 0;
-	enum move_result result;
 
-	look(p);
-	result = move_run(&p->mover, &p->dir, &p->from, &p->to, &moved,
-			  &p->error);
+	if (!look(p) && p->last != MOVE_AGAIN)
+		return MOVE_WAIT;
+	p->last = move_run(&p->mover, &p->dir, &p->from, &p->to, &moved,
+			   &p->error);
 	p->moved += moved;
-	return result;
+	return p->last;
 }
 
 static inline size_t waiting(int fd)

@@ -12,7 +12,7 @@
 /* --- any stream, any reader
  * ------------------------------------------------------- */
 
-enum { PERIOD = 65521, PIECE_MAX = 1 << 18 };
+enum { PERIOD = 65521, PIECE_MAX = 1 << 18, STALL_S = 20 };
 
 /* The stream repeats these bytes; a prime that no buffer's size divides. */
 static uint8_t pattern[PERIOD + PIECE_MAX];
@@ -55,11 +55,15 @@ static bool drink(struct path *p, struct stream *s, struct rnd *r)
 
 static void run_stream(struct path *p, struct stream s, struct rnd *r)
 {
+	time_t end_s = time(NULL) + STALL_S;
 	bool is_fin_sent = false;
 
 	for (unsigned turn = 0;; turn++) {
 		enum move_result result;
 
+		if (time(NULL) > end_s)
+			fail_msg("stalled at %zu of %zu bytes",
+				 (size_t)s.received, s.total);
 		feed(p, &s, r);
 		result = run(p);
 		assert_true(result == MOVE_WAIT || result == MOVE_AGAIN ||
@@ -75,6 +79,7 @@ static void run_stream(struct path *p, struct stream s, struct rnd *r)
 	assert_int_equal(s.received, s.total);
 	assert_int_equal(p->moved, s.total);
 	assert_int_equal(held(p), 0);
+	p->last = MOVE_AGAIN;
 	assert_int_equal(run(p), MOVE_WAIT); /* no second FIN */
 }
 
