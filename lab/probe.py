@@ -6,6 +6,7 @@
     probe.py tcp-client ADDRESS PORT [--send N] [--receive N] [--end E]
     probe.py udp-server PORT [--answer-port P]          until stdin ends
     probe.py udp-client ADDRESS PORT [--sizes N,N...]
+    probe.py transparent-server PORT [--on ADDRESS]     until stdin ends
     probe.py load ADDRESS PORT [--flows N]              else until stdin ends
 
 A server prints {"event": "ready"} when it serves, and a line for each
@@ -301,6 +302,53 @@ def udp_client(args: argparse.Namespace) -> None:
             say(size=size, end=ending(problem))
 
 
+# --- what others deliver to: for any destination, answering as that one -----------
+
+TRANSPARENT = {"v4": (socket.SOL_IP, 19), "v6": (socket.IPPROTO_IPV6, 75)}
+RECVORIGDSTADDR = {"v4": (socket.SOL_IP, 20), "v6": (socket.IPPROTO_IPV6, 74)}
+
+
+def transparent_socket(at: tuple, kind: int) -> socket.socket:
+    family = "v6" if ":" in at[0] else "v4"
+    number = {"v4": socket.AF_INET, "v6": socket.AF_INET6}[family]
+    s = socket.socket(number, kind)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(*TRANSPARENT[family], 1)
+    if kind == socket.SOCK_DGRAM:
+        s.setsockopt(*RECVORIGDSTADDR[family], 1)
+    s.bind(at)
+    return s
+
+
+def original_destination(ancillary: list) -> tuple:
+    """(address, port) out of the one control message there is."""
+    data = ancillary[0][2]  # struct sockaddr_in or sockaddr_in6
+    (port,) = struct.unpack_from("!H", data, 2)
+    if len(data) < 28:
+        return (socket.inet_ntop(socket.AF_INET, data[4:8]), port)
+    return (socket.inet_ntop(socket.AF_INET6, data[8:24]), port)
+
+
+def transparent_server(args: argparse.Namespace) -> None:
+    at = (args.on, args.port)
+    listener = transparent_socket(at, socket.SOCK_STREAM)
+    listener.listen(1024)
+    datagrams = transparent_socket(at, socket.SOCK_DGRAM)
+    say(event="ready")
+    threading.Thread(target=accept_loop, args=(listener, args), daemon=True).start()
+    threading.Thread(target=answer_loop, args=(datagrams,), daemon=True).start()
+    sys.stdin.read()
+
+
+def answer_loop(s: socket.socket) -> None:
+    while True:
+        data, ancillary, _, peer = s.recvmsg(1 << 16, 256)
+        own = original_destination(ancillary)
+        with transparent_socket(own, socket.SOCK_DGRAM) as answers:
+            answers.sendto(data, peer[:2])
+        say(event="datagram", peer=endpoint(peer), own=endpoint(own), size=len(data))
+
+
 # --- load: short flows, one after the other, and datagrams ---------------------------
 
 
@@ -369,10 +417,13 @@ def sizes(text: str) -> list[int]:
     return [int(word) for word in text.split(",")]
 
 
+SERVER_COMMANDS = (tcp_server, udp_server, transparent_server)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
-    for function in (tcp_server, tcp_client, udp_server, udp_client, load):
+    for function in (*SERVER_COMMANDS, tcp_client, udp_client, load):
         command = commands.add_parser(function.__name__.replace("_", "-"))
         command.set_defaults(function=function)
         if not function.__name__.endswith("server"):
@@ -383,6 +434,7 @@ def main() -> None:
         command.add_argument("--mode", choices=SERVERS, default="echo")
         command.add_argument("--bytes", type=int, default=0)
         command.add_argument("--answer-port", type=int, default=0)
+        command.add_argument("--on", default="127.0.0.1")
         command.add_argument("--send", type=int, default=0)
         command.add_argument("--receive", type=float, default=float("inf"))
         command.add_argument("--end", choices=("fin", "rst", "none"), default="fin")

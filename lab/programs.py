@@ -6,9 +6,18 @@ import subprocess
 from pathlib import Path
 
 from namespace import Namespace
+from wait import wait_for
 
 PROBE = str(Path(__file__).with_name("probe.py"))
 NAME = "name.lab"  # what the name server knows
+
+HAPROXY_DEFAULTS = """
+defaults
+ mode tcp
+ timeout connect 5s
+ timeout client 10s
+ timeout server 10s
+"""
 
 
 class Probe:
@@ -34,6 +43,30 @@ class Probe:
         assert self.process.stdin
         self.process.stdin.close()
         return self.line()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class HAProxy:
+    """A transparent one: to where the client wanted, from the client's address."""
+
+    def __init__(self, namespace: Namespace, file: Path, binds: dict[str, str]):
+        """`binds`: where it listens, and what `source` it has there."""
+        sections = (
+            f"listen l{number}\n bind {at} transparent\n"
+            f" source {source} usesrc clientip\n server original *\n"
+            for number, (at, source) in enumerate(binds.items())
+        )
+        file.write_text(HAPROXY_DEFAULTS + "".join(sections))
+        self.process = namespace.start("haproxy", "-db", "-q", "-f", str(file))
+        wait_for("haproxy listens", lambda: self._listens(namespace, binds))
+
+    def _listens(self, namespace: Namespace, binds: dict[str, str]) -> bool:
+        assert self.process.poll() is None, "haproxy ended"
+        text = namespace.run("ss", "-Hltn").stdout
+        return all(f" {at} " in text for at in binds)
 
     def close(self) -> None:
         self.process.kill()

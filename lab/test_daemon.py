@@ -4,7 +4,9 @@
 import json
 import os
 import re
+import shutil
 
+import pytest
 import waylay
 from endings import assert_alive
 from observers import HostState, assert_same_state
@@ -65,6 +67,38 @@ def test_a_taken_listener_port_is_named(other_host, resources):
 
 
 # --- waylay run ---------------------------------------------------------------
+
+
+NFT_WITHOUT = """#!/bin/sh
+# An nft on a kernel that does not know one statement.
+for word; do case $word in -f) script=$(cat);; esac; done
+case ${script:-} in
+*"@WORD@"*) echo "Error: Could not process rule: No such file" >&2; exit 1;;
+esac
+printf '%s\\n' "${script:-}" | exec @REAL@ "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    "word, name", [("tproxy", "NFT_TPROXY"), ("socket transparent", "NFT_SOCKET")]
+)
+def test_F35_what_the_kernel_lacks_is_named(other_host, resources, tmp_path, word, name):
+    nft = os.path.realpath("/usr/sbin/nft")
+    real = shutil.copy(nft, tmp_path / "nft-real")
+    fake = tmp_path / "nft-without"
+    text = NFT_WITHOUT.replace("@WORD@", word).replace("@REAL@", str(real))
+    fake.write_text(text)
+    fake.chmod(0o755)
+    before = HostState(other_host)
+    script = f'mount --bind {fake} {nft} && exec "$@"'
+    daemon = waylay.Daemon(
+        other_host, wrapper=("unshare", "--mount", "sh", "-c", script, "sh")
+    )
+    resources.callback(daemon.close)
+    daemon.launch()
+    assert daemon.wait_end() == EXIT_FAILED
+    assert f"it lacks {name}" in daemon.log
+    assert_same_state(before, HostState(other_host))
 
 
 def test_run_serves_from_flags_alone(fresh_lab, family):

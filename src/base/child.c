@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ enum { STREAM_IN, STREAM_OUT, STREAM_ERR, STREAM_COUNT };
 
 struct child {
 	pid_t pid;
+	uint64_t end_ms;      /* when its time is up */
 	int fd[STREAM_COUNT]; /* our ends; -1 when closed */
 	const char *input;
 	size_t input_left;
@@ -138,21 +140,20 @@ static int drain(struct child *c, int stream)
 /* Until both outputs are closed. */
 static int talk(struct child *c)
 {
-	uint64_t end_ms = clock_ms() + CHILD_TIMEOUT_MS;
 	int error = 0;
 
 	while (!error && (c->fd[STREAM_OUT] >= 0 || c->fd[STREAM_ERR] >= 0)) {
 		struct pollfd p[STREAM_COUNT];
 		uint64_t now_ms = clock_ms();
 
-		if (now_ms >= end_ms)
+		if (now_ms >= c->end_ms)
 			return -ETIMEDOUT;
 		for (int i = 0; i < STREAM_COUNT; i++)
 			p[i] = (struct pollfd){
 				.fd = c->fd[i],
 				.events = i == STREAM_IN ? POLLOUT : POLLIN,
 			};
-		if (poll(p, STREAM_COUNT, (int)(end_ms - now_ms)) < 0 &&
+		if (poll(p, STREAM_COUNT, (int)(c->end_ms - now_ms)) < 0 &&
 		    errno != EINTR)
 			return -errno;
 		if (p[STREAM_IN].revents && c->fd[STREAM_IN] >= 0)
@@ -162,6 +163,21 @@ static int talk(struct child *c)
 				error = drain(c, i);
 	}
 	return error;
+}
+
+/* Closing its outputs is not yet an end: wait for that, as long as there is
+ * time. */
+static int wait_for_end(const struct child *c)
+{
+	struct pollfd p = { .fd = pidfd_open(c->pid, 0), .events = POLLIN };
+	uint64_t now_ms = clock_ms();
+	int count;
+
+	if (p.fd < 0)
+		return -errno;
+	count = now_ms < c->end_ms ? poll(&p, 1, (int)(c->end_ms - now_ms)) : 0;
+	close(p.fd);
+	return count > 0 ? 0 : -ETIMEDOUT;
 }
 
 static int reap(pid_t pid, int *status)
@@ -179,6 +195,7 @@ int child_run(const char *const argv[], const char *input, struct str *out,
 		.input = input,
 		.input_left = input ? strlen(input) : 0,
 		.text = { [STREAM_OUT] = out, [STREAM_ERR] = complaint },
+		.end_ms = clock_ms() + CHILD_TIMEOUT_MS,
 	};
 	int status = 0, error = start(&c, argv, e), reaped;
 
@@ -188,6 +205,8 @@ int child_run(const char *const argv[], const char *input, struct str *out,
 	if (!c.input_left)
 		close_end(&c.fd[STREAM_IN]);
 	error = talk(&c);
+	if (!error)
+		error = wait_for_end(&c);
 	if (error < 0)
 		(void)kill(c.pid, SIGKILL);
 	for (int i = 0; i < STREAM_COUNT; i++)

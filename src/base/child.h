@@ -4,7 +4,8 @@
  *
  * For the few programs that waylay calls (nft): found in the system's own
  * directories only, with an empty environment, text in, text out, and a limit
- * in time and size.  Blocking: for the supervisor and the tools.
+ * in time and size.  Blocking: for the supervisor and the tools.  The caller
+ * ignores SIGPIPE: a program may end without having read its input.
  */
 #ifndef WL_BASE_CHILD_H
 #define WL_BASE_CHILD_H

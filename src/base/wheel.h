@@ -38,8 +38,8 @@ struct wheel {
 };
 
 void wheel_init(struct wheel *w, uint64_t now_ms);
-/* Set or move; t->fn must be set.  A due time in the past fires at the next
- * wheel_run(). */
+/* Set or move; t->fn must be set.  A due time in the past fires in the next
+ * tick. */
 void wheel_set(struct wheel *w, struct timer *t, uint64_t due_ms);
 void wheel_cancel(struct wheel *w, struct timer *t);
 bool timer_is_set(const struct timer *t);

@@ -70,7 +70,7 @@ int cli_exec(const struct cli *cli, int argc, char **argv);
 int cli_version(const struct cli *cli, int argc, char **argv);
 int cli_help(const struct cli *cli, int argc, char **argv);
 
-/* --- fail.c: failures ------------------------------------------------- */
+/* --- fail.c: failures ---------------------------------------------------- */
 
 /* Print "waylay: " and the sentence, escaped; return `status`. */
 int cli_fail(enum cli_exit status, const char *fmt, ...)
@@ -83,7 +83,7 @@ int cli_refuse_operands(int argc, char **argv, int first);
 int cli_unknown(const char *what, const char *wrong, const char *const *known,
 		size_t count);
 
-/* --- ask.c: the daemon ------------------------------------------------ */
+/* --- ask.c: the daemon --------------------------------------------------- */
 
 /* A request for `command`; NULL without memory, which cli_ask() takes. */
 json_t *cli_request(const char *command);

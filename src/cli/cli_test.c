@@ -29,7 +29,7 @@ enum { WORDS_MAX = 8, TEXT_MAX = 16 * 1024 };
 
 static const char *program; /* argv[1] of this test */
 
-/* --- the daemon ----------------------------------------------------------- */
+/* --- the daemon ---------------------------------------------------------- */
 
 #define FLOW                                                                   \
 	"{\"proto\":\"tcp\",\"client\":\"192.0.2.10:40000\","                  \
@@ -83,7 +83,7 @@ static void serve(int ready_fd)
 	_exit(0);
 }
 
-/* --- the place ------------------------------------------------------------ */
+/* --- the place ----------------------------------------------------------- */
 
 static const struct {
 	const char *name;
@@ -139,7 +139,7 @@ static int remove_place(void **state)
 	return rmdir(place); /* fails if the tool left anything behind */
 }
 
-/* --- running it ----------------------------------------------------------- */
+/* --- running it ---------------------------------------------------------- */
 
 /* Words are split at single blanks. */
 static void execute(char *words)

@@ -58,7 +58,7 @@ static void print_text(const struct cli *cli, const char *text)
 		output_lines(stdout, text);
 }
 
-/* --- check -------------------------------------------------------------- */
+/* --- check --------------------------------------------------------------- */
 
 static void add_count(struct str *out, size_t count, const char *noun)
 {
@@ -118,7 +118,7 @@ static int check(const struct cli *cli, const char *file)
 	return status;
 }
 
-/* --- show --------------------------------------------------------------- */
+/* --- show ---------------------------------------------------------------- */
 
 static int show_running(const struct cli *cli)
 {
@@ -160,7 +160,7 @@ static int show(const struct cli *cli, const char *file)
 	return status;
 }
 
-/* --- format ------------------------------------------------------------- */
+/* --- format -------------------------------------------------------------- */
 
 /* Raw: what is printed is meant to become a file again. */
 static int put_formatted(const struct cli *cli, const char *file,

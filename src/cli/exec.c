@@ -56,8 +56,7 @@ struct job {
 	int config_fd, host_ns;
 };
 
-/* --- what all children do
- * -------------------------------------------------------- */
+/* --- what all children do ------------------------------------------------ */
 
 /* Die with the parent, even if it has died already. */
 static void tie_to(pid_t parent)
@@ -73,8 +72,7 @@ static _Noreturn void die(int status, const char *what, const char *why)
 	_exit(status);
 }
 
-/* --- the command
- * -------------------------------------------------------------------- */
+/* --- the command --------------------------------------------------------- */
 
 /* A mount namespace whose /etc/resolv.conf names the stand-ins.  The file is
  * made on a tmpfs that only this namespace ever sees, so that no disk of the
@@ -126,8 +124,7 @@ static _Noreturn void be_command(struct job *j)
 	    j->argv[0], strerror(errno));
 }
 
-/* --- the relay
- * ---------------------------------------------------------------------- */
+/* --- the relay ----------------------------------------------------------- */
 
 static _Noreturn void be_relay(struct job *j)
 {
@@ -197,9 +194,7 @@ static int text_fd(const char *name, const struct str *text)
 	return -1;
 }
 
-/* --- we
- * ------------------------------------------------------------------------------
- */
+/* --- we ------------------------------------------------------------------ */
 
 static int prepare(struct job *j, struct err *e)
 {

@@ -12,7 +12,7 @@
 
 enum { TABLE_COLUMNS_MAX = 16, TABLE_GAP = 2, CELL_MAX = 512 };
 
-/* --- text ------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 static void add_line(struct str *out, const char *line, size_t len)
 {
@@ -53,7 +53,7 @@ void output_text(FILE *out, const char *text)
 	str_done(&safe);
 }
 
-/* --- numbers ------------------------------------------------------------ */
+/* --- numbers ------------------------------------------------------------- */
 
 void human_bytes(struct str *out, int64_t bytes)
 {
@@ -94,7 +94,7 @@ void human_time(struct str *out, int64_t ms)
 			 (int)(s % 86400 / 3600));
 }
 
-/* --- tables ------------------------------------------------------------- */
+/* --- tables -------------------------------------------------------------- */
 
 void table_cell(struct table *t, const char *text)
 {

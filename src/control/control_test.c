@@ -35,7 +35,7 @@ struct fixture {
 	pid_t pid;
 };
 
-/* --- the server --------------------------------------------------------- */
+/* --- the server ---------------------------------------------------------- */
 
 static json_t *reply_big(void)
 {
@@ -138,7 +138,7 @@ static const char *text_of(const json_t *reply, const char *key)
 	return json_string_value(json_object_get(reply, key));
 }
 
-/* --- good clients ------------------------------------------------------- */
+/* --- good clients -------------------------------------------------------- */
 
 static void a_request_is_answered(void **state)
 {
@@ -180,7 +180,7 @@ static void an_error_of_any_bytes_is_valid_json(void **state)
 	json_decref(reply);
 }
 
-/* --- bad clients -------------------------------------------------------- */
+/* --- bad clients --------------------------------------------------------- */
 
 static int dial(const struct fixture *f)
 {
@@ -391,7 +391,7 @@ static void without_descriptors_clients_wait(void **state)
 	close(fd);
 }
 
-/* --- the end ------------------------------------------------------------ */
+/* --- the end ------------------------------------------------------------- */
 
 static void the_end_removes_the_socket(void **state)
 {

@@ -25,7 +25,7 @@ enum {
 static const char internal_error[] =
 	"{\"ok\":false,\"code\":\"failed\",\"error\":\"internal error\"}";
 
-/* --- listener --------------------------------------------------------- */
+/* --- listener ------------------------------------------------------------ */
 
 static void listener_rest(struct control_server *s)
 {
@@ -47,7 +47,7 @@ static void listener_retry(struct timer *t, uint64_t now_ms)
 	listener_wake((struct control_server *)((char *)t - offset));
 }
 
-/* --- states of a client ------------------------------------------------- */
+/* --- states of a client -------------------------------------------------- */
 
 /* For each state the bits of those that may follow. */
 static const uint8_t moves[] = {
@@ -105,7 +105,7 @@ static void client_expire(struct timer *t, uint64_t now_ms)
 	client_close((struct control_client *)((char *)t - offset));
 }
 
-/* --- reply -------------------------------------------------------------- */
+/* --- reply --------------------------------------------------------------- */
 
 static void client_write(struct control_client *c)
 {
@@ -157,7 +157,7 @@ static void client_refuse(struct control_client *c, const char *why)
 	client_reply(c, control_error(CONTROL_USAGE, why));
 }
 
-/* --- request ------------------------------------------------------------ */
+/* --- request ------------------------------------------------------------- */
 
 static void client_answer(struct control_client *c, size_t line_len)
 {
@@ -238,7 +238,7 @@ static void client_ready(struct loop *l, struct watch *w, uint32_t events)
 	}
 }
 
-/* --- accept ------------------------------------------------------------- */
+/* --- accept -------------------------------------------------------------- */
 
 static bool peer_is_allowed(int fd)
 {
@@ -301,7 +301,7 @@ static void listener_ready(struct loop *l, struct watch *w, uint32_t events)
 	}
 }
 
-/* --- life --------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------- */
 
 int control_server_open(struct control_server *s, struct loop *loop,
 			const char *run_dir, control_fn handler, void *ctx,

@@ -59,8 +59,7 @@ static uint32_t tcp_flow_max(const struct config *c)
 	return by_fds;
 }
 
-/* --- members
- * ------------------------------------------------------------------------ */
+/* --- members ------------------------------------------------------------- */
 
 static void on_channel(struct loop *l, struct watch *watch, uint32_t events);
 
@@ -194,8 +193,7 @@ void crew_collect(struct crew *crew)
 			collect_records(m);
 }
 
-/* --- death and revival
- * ----------------------------------------------------------------- */
+/* --- death and revival --------------------------------------------------- */
 
 /* Flows that were alive in a worker that died. */
 static void report_lost_flows(struct member *m)
@@ -296,8 +294,7 @@ void crew_reap(struct crew *crew)
 	}
 }
 
-/* --- generations
- * ------------------------------------------------------------------------- */
+/* --- generations --------------------------------------------------------- */
 
 static void retire(struct crew *crew, struct generation *g)
 {

@@ -25,8 +25,7 @@ static uint32_t group_bit(unsigned group)
 	return 1u << (group - 1);
 }
 
-/* --- looking and repairing
- * ----------------------------------------------------- */
+/* --- looking and repairing ----------------------------------------------- */
 
 static void check_nft(struct guard *g)
 {
@@ -96,8 +95,7 @@ static void look_soon(struct guard *g)
 			  g->loop->now_ms + GUARD_SETTLE_MS);
 }
 
-/* --- events
- * --------------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------- */
 
 static int note_attr(const struct nlattr *attr, void *ctx)
 {
@@ -187,8 +185,7 @@ static void on_route_events(struct loop *l, struct watch *w, uint32_t events)
 	read_events(g, &g->route_events, on_route_message);
 }
 
-/* --- the whole
- * ------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------- */
 
 int guard_open(struct guard *g, struct loop *l, guard_link_fn on_link,
 	       void *ctx, struct err *e)

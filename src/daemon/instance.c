@@ -7,9 +7,11 @@
 #include "base/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -49,6 +51,31 @@ static int ask_holder(int *fd, pid_t *pid)
 	return 0;
 }
 
+/* A process that has ended counts as dead, even if nobody has reaped it:
+ * kill() alone would find it.  0: a process that our pid namespace does not
+ * see, and so may well live. */
+static bool is_alive(pid_t pid)
+{
+	char path[64], stat[512];
+	const char *state;
+	ssize_t len;
+	int fd;
+
+	if (pid <= 0)
+		return true;
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno != ENOENT;
+	len = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	if (len <= 0)
+		return false; /* ended in between */
+	stat[len] = '\0';
+	state = strrchr(stat, ')'); /* a name may hold anything */
+	return !state || (state[1] && state[2] != 'Z' && state[2] != 'X');
+}
+
 /* The holder is a live daemon: refuse.  It is what a dead one's workers
  * still hold: wait until they let go.  0: try again. */
 static int wait_for_holder(uint64_t end_ms, struct err *e)
@@ -66,8 +93,7 @@ static int wait_for_holder(uint64_t end_ms, struct err *e)
 			       "namespace");
 	if (error < 0)
 		return err_errno(e, -error, "cannot ask the other waylayd");
-	/* 0: a process that this pid namespace does not see */
-	if (pid <= 0 || kill(pid, 0) == 0 || errno == EPERM)
+	if (is_alive(pid))
 		error = err_set(e, EBUSY,
 				"another waylayd (pid %d) serves "
 				"this network namespace",

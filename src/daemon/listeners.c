@@ -7,6 +7,7 @@
 #include "net/sock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,7 +61,8 @@ static struct listener_set *add_set(struct listeners *l, const char *name)
 	set = &sets[l->count++];
 	memset(set, 0, sizeof(*set));
 	memset(set->fd, -1, sizeof(set->fd));
-	memccpy(set->intercept, name, '\0', sizeof(set->intercept) - 1);
+	(void)snprintf(set->intercept, sizeof(set->intercept), "%s",
+		       name); /* fits: the parser's limit */
 	return set;
 }
 
@@ -219,6 +221,23 @@ struct worker_listener *listeners_of(const struct listeners *l,
 			collect(set, (uint32_t)i, s, out, count);
 	}
 	return out;
+}
+
+void listeners_commit(struct listeners *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		l->sets[i].served = l->sets[i].slots;
+}
+
+void listeners_roll_back(struct listeners *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct listener_set *set = &l->sets[i];
+
+		if (set->slots > set->served)
+			close_from(set, set->served);
+		set->slots = set->served;
+	}
 }
 
 void listeners_close(struct listeners *l)

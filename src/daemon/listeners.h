@@ -21,7 +21,8 @@ struct listener_set {
 	char intercept[NAME_TEXT_MAX];
 	struct addr at[PROTO_COUNT][FAMILY_COUNT];	/* port 0: not open */
 	int fd[PROTO_COUNT][FAMILY_COUNT][WORKERS_MAX]; /* -1: not open */
-	uint32_t slots; /* worker slots that have their sockets */
+	uint32_t slots;	 /* worker slots that have their sockets */
+	uint32_t served; /* of them, those that workers accept from */
 };
 
 struct listeners {
@@ -36,6 +37,10 @@ int listeners_init(struct listeners *l, struct err *e);
 /* Open what `c` needs for `slots` workers and does not have yet. */
 int listeners_open(struct listeners *l, const struct config *c, uint32_t slots,
 		   struct err *e);
+/* Workers serve all that is open; or: they do not, close what is not served
+ * (it would take a share of the flows and accept none). */
+void listeners_commit(struct listeners *l);
+void listeners_roll_back(struct listeners *l);
 /* Tell the engine where somebody listens. */
 void listeners_plan(const struct listeners *l, const struct config *c,
 		    struct plan *out);

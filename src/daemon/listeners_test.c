@@ -52,8 +52,7 @@ static size_t kinds(void)
 	return PROTO_COUNT * (1 + (size_t)netns_has_v6());
 }
 
-/* --- shares
- * --------------------------------------------------------------------- */
+/* --- shares -------------------------------------------------------------- */
 
 /* All workers together hold every socket of every set, each once. */
 static void expect_shares(const struct listeners *l, const struct config *c,
@@ -105,8 +104,7 @@ static void test_shares(void **state)
 	config_free(c);
 }
 
-/* --- ports
- * ------------------------------------------------------------------------ */
+/* --- ports --------------------------------------------------------------- */
 
 static void test_plan(void **state)
 {
@@ -179,8 +177,7 @@ static void test_fixed_port(void **state)
 	config_free(c);
 }
 
-/* --- what fails
- * ---------------------------------------------------------------------- */
+/* --- what fails ---------------------------------------------------------- */
 
 static void test_taken_port(void **state)
 {

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,7 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int option;
 
+	(void)signal(SIGPIPE, SIG_IGN); /* child.h asks for it */
 	while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) !=
 	       -1) {
 		switch (option) {

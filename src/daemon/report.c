@@ -29,8 +29,7 @@ static json_t *ok(void)
 	return json_pack("{s:b}", "ok", 1);
 }
 
-/* --- status
- * ----------------------------------------------------------------------- */
+/* --- status -------------------------------------------------------------- */
 
 /* Settings of the host that make transparent proxying fail in silence. */
 static const struct {
@@ -189,8 +188,7 @@ static json_t *answer_status(struct supervisor *s, const json_t *request)
 	return j;
 }
 
-/* --- flows
- * ------------------------------------------------------------------------- */
+/* --- flows --------------------------------------------------------------- */
 
 static void add_living(const struct supervisor *s, const struct member *m,
 		       json_t *list)
@@ -225,8 +223,7 @@ static json_t *answer_flows(struct supervisor *s, const json_t *request)
 	return j;
 }
 
-/* --- the rest
- * ----------------------------------------------------------------------- */
+/* --- the rest ------------------------------------------------------------ */
 
 static json_t *answer_reload(struct supervisor *s, const json_t *request)
 {

@@ -26,8 +26,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* --- interfaces
- * ------------------------------------------------------------------- */
+/* --- interfaces ---------------------------------------------------------- */
 
 struct link_view {
 	const struct config *config;
@@ -87,8 +86,7 @@ static void look_at_links(void *ctx)
 	}
 }
 
-/* --- installing
- * ---------------------------------------------------------------------- */
+/* --- installing ---------------------------------------------------------- */
 
 static int check_delivery(const struct config *c, struct err *e)
 {
@@ -152,39 +150,47 @@ static void log_ready(const struct supervisor *s)
 	str_done(&text);
 }
 
-/* Bring configuration c (taken) into force.  The older one, if any, goes on
- * when this fails. */
-static int bring_up(struct supervisor *s, struct config *c, struct err *e)
+/* Make the host as it was before bring_up() began. */
+static void go_back(struct supervisor *s)
 {
-	struct plan plan, old = s->plan;
+	struct err e = { 0 };
+
+	listeners_roll_back(&s->listeners);
+	if (!s->plan.config)
+		uninstall(s);
+	else if (install(s, &s->plan, &e) < 0)
+		log_error("cannot put the old rules back: %s", e.text);
+}
+
+static int try_config(struct supervisor *s, const struct config *c,
+		      struct plan *plan, struct err *e)
+{
 	int error = check_delivery(c, e);
 
 	if (!error)
 		error = listeners_open(&s->listeners, c, crew_slots(c), e);
-	if (error < 0) {
-		config_free(c);
+	if (error < 0)
 		return error;
-	}
-	listeners_plan(&s->listeners, c, &plan);
-	/* Between the two steps both generations accept from the same
-	 * listeners: whichever rules are in force, somebody answers. */
-	error = install(s, &plan, e);
-	if (error < 0) {
-		struct err ignored;
+	listeners_plan(&s->listeners, c, plan);
+	return install(s, plan, e);
+}
 
-		if (old.config)
-			(void)install(s, &old, &ignored);
-		config_free(c);
-		return error;
-	}
-	error = crew_start(&s->crew, c, e);
-	if (error < 0) {
-		struct err ignored;
+/* Bring configuration c (taken) into force.  The older one, if any, goes on
+ * when this fails. */
+static int bring_up(struct supervisor *s, struct config *c, struct err *e)
+{
+	struct plan plan;
+	int error = try_config(s, c, &plan, e);
 
-		if (old.config)
-			(void)install(s, &old, &ignored);
+	if (error < 0)
+		config_free(c);
+	else /* both generations accept until the older one drains */
+		error = crew_start(&s->crew, c, e);
+	if (error < 0) {
+		go_back(s);
 		return error;
 	}
+	listeners_commit(&s->listeners);
 	s->plan = plan;
 	memset(s->is_link_known, 0, sizeof(s->is_link_known));
 	memset(s->links_present, 0, sizeof(s->links_present));
@@ -194,9 +200,7 @@ static int bring_up(struct supervisor *s, struct config *c, struct err *e)
 	return guard_set(&s->guard, &s->plan, e);
 }
 
-/* --- reload
- * ----------------------------------------------------------------------------
- */
+/* --- reload -------------------------------------------------------------- */
 
 static int check_change(const struct config *old, const struct config *new,
 			struct err *e)
@@ -252,9 +256,7 @@ static void reload_by_signal(struct supervisor *s)
 	str_done(&text);
 }
 
-/* --- the end
- * -----------------------------------------------------------------------------
- */
+/* --- the end ------------------------------------------------------------- */
 
 static void end_now(struct supervisor *s)
 {
@@ -316,9 +318,7 @@ static void on_signal(struct loop *l, struct watch *w, uint32_t events)
 	}
 }
 
-/* --- beginning
- * ------------------------------------------------------------------------------
- */
+/* --- beginning ----------------------------------------------------------- */
 
 static int open_signals(struct supervisor *s, struct err *e)
 {
@@ -330,7 +330,6 @@ static int open_signals(struct supervisor *s, struct err *e)
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		(void)sigaddset(&set, signals[i]);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s->signal_fd < 0)
 		return err_errno(e, errno, "cannot receive signals");

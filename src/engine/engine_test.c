@@ -95,8 +95,7 @@ static void expect_routing_as_before(const struct engine *g)
 	str_done(&now);
 }
 
-/* --- routing
- * ------------------------------------------------------------------- */
+/* --- routing ------------------------------------------------------------- */
 
 static unsigned install_routing(struct engine *g)
 {
@@ -210,8 +209,7 @@ static void test_routing_clash(void **state)
 	}
 }
 
-/* --- nft
- * ------------------------------------------------------------------------- */
+/* --- nft ----------------------------------------------------------------- */
 
 static void begin_nft(struct engine *g)
 {

@@ -113,12 +113,6 @@ int nft_install(const struct plan *p, struct err *e)
 	return error;
 }
 
-int nft_remove(struct err *e)
-{
-	return run_script("table inet waylay\ndelete table inet waylay\n",
-			  "remove the table `inet waylay`", e);
-}
-
 /* --- reading back ------------------------------------------------------------
  */
 
@@ -172,4 +166,19 @@ int nft_snapshot(struct str *out, struct err *e)
 	str_done(&listing);
 	str_done(&complaint);
 	return status;
+}
+
+/* --- removing ------------------------------------------------------------ */
+
+int nft_remove(struct err *e)
+{
+	struct str listing = { 0 };
+	int error = nft_snapshot(&listing, e);
+	bool is_there = listing.len;
+
+	str_done(&listing);
+	if (error < 0 || !is_there)
+		return error;
+	return run_script("delete table inet waylay\n",
+			  "remove the table `inet waylay`", e);
 }

@@ -55,8 +55,7 @@ static bool has(const struct rendered *r, const char *words)
 	return strstr(str_get(&r->script), words) != NULL;
 }
 
-/* --- lines of a chain
- * ------------------------------------------------------------ */
+/* --- lines of a chain ---------------------------------------------------- */
 
 /* clang-format off */
 static const struct {
@@ -188,8 +187,7 @@ static void test_chains(void **state)
 	}
 }
 
-/* --- the base chain
- * --------------------------------------------------------------- */
+/* --- the base chain ------------------------------------------------------ */
 
 /* What must stand before what in the whole script. */
 static void test_order(void **state)
@@ -251,8 +249,7 @@ static void test_one_family(void **state)
 	end(&r);
 }
 
-/* --- accepted by nft
- * ---------------------------------------------------------------- */
+/* --- accepted by nft ----------------------------------------------------- */
 
 static const char *const accepted[] = {
 	"intercept lan { from lan0; tcp any; udp any; except dst private }\n"

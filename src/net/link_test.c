@@ -138,8 +138,7 @@ static void test_unknown_interface(void **state)
 	nl_close(&nl);
 }
 
-/* --- nl and sysctl
- * --------------------------------------------------------------- */
+/* --- nl and sysctl ------------------------------------------------------- */
 
 static int count_answer(const struct nlmsghdr *nlh, void *ctx)
 {

@@ -19,7 +19,7 @@ enum {
 	FRAGMENT_BYTES = 8
 };
 
-/* --- the internet checksum, RFC 1071 -------------------------------------- */
+/* --- the internet checksum, RFC 1071 ------------------------------------- */
 
 static uint64_t sum_bytes(uint64_t sum, const uint8_t *bytes, size_t len)
 {
@@ -79,7 +79,7 @@ static uint64_t sum_pseudo(const struct addr *src, const struct addr *dst,
 	return sum_bytes(sum, tail, sizeof(tail));
 }
 
-/* --- headers -------------------------------------------------------------- */
+/* --- headers ------------------------------------------------------------- */
 
 static uint8_t *grow(struct packet_head *h, size_t len)
 {
@@ -150,7 +150,7 @@ void packet_udp(const struct addr *src, const struct addr *dst,
 	memcpy(out->bytes + out->len - 2, &check, 2);
 }
 
-/* --- fragments ------------------------------------------------------------ */
+/* --- fragments ----------------------------------------------------------- */
 
 /* The unfragmented transport data is the UDP header and the payload; a
  * fragment takes bytes [at, at + size) of it. */
@@ -209,7 +209,7 @@ size_t packet_fragment(const struct packet_head *whole, const uint8_t *payload,
 	return at + size == total ? 0 : at + size;
 }
 
-/* --- ICMP errors ---------------------------------------------------------- */
+/* --- ICMP errors --------------------------------------------------------- */
 
 void packet_icmp_error(const struct packet_icmp *m, struct packet_head *out)
 {

@@ -78,8 +78,7 @@ static void read_pair(size_t i, struct addr *src, struct addr *dst)
 	assert_int_equal(addr_parse(pairs[i][1], dst), 0);
 }
 
-/* --- UDP
- * ---------------------------------------------------------------------- */
+/* --- UDP ----------------------------------------------------------------- */
 
 static void expect_udp(const struct addr *src, const struct addr *dst,
 		       const uint8_t *payload, size_t payload_len)
@@ -151,8 +150,7 @@ static void test_udp_extreme_sums(void **state)
 	assert_true(was_zero >= PAIRS);
 }
 
-/* --- fragments
- * ------------------------------------------------------------------ */
+/* --- fragments ----------------------------------------------------------- */
 
 struct reassembly {
 	uint8_t bytes[PACKET_MAX];
@@ -282,8 +280,7 @@ static void test_fragment_ids(void **state)
 	}
 }
 
-/* --- ICMP errors
- * ------------------------------------------------------------------ */
+/* --- ICMP errors --------------------------------------------------------- */
 
 static void expect_icmp(const struct packet_icmp *m)
 {

@@ -22,7 +22,7 @@ static const char *family_name(int family)
 	return family == AF_INET6 ? "IPv6" : "IPv4";
 }
 
-/* --- rules ---------------------------------------------------------------- */
+/* --- rules --------------------------------------------------------------- */
 
 static struct nlmsghdr *put_rule(struct nl *nl, char *buf, uint16_t type,
 				 uint16_t flags, const struct ip_rule *r)
@@ -264,7 +264,7 @@ int route_flush_rules(struct nl *nl, uint8_t protocol,
 	return 0;
 }
 
-/* --- routes --------------------------------------------------------------- */
+/* --- routes -------------------------------------------------------------- */
 
 static struct nlmsghdr *put_route(struct nl *nl, char *buf, uint16_t type,
 				  uint16_t flags, const struct rtmsg *like,

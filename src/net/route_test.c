@@ -244,8 +244,7 @@ static void test_clash(void **state)
 	}
 }
 
-/* --- what belongs to others
- * ---------------------------------------------------- */
+/* --- what belongs to others ---------------------------------------------- */
 
 static const char *const foreign[][16] = {
 	{ "ip", "rule", "add", "pref", "7702", "nop" },
@@ -314,8 +313,7 @@ static void test_prune(void **state)
 	end(&l);
 }
 
-/* --- routes
- * --------------------------------------------------------------------- */
+/* --- routes -------------------------------------------------------------- */
 
 static void test_local_default(void **state)
 {

@@ -82,8 +82,7 @@ static void make_pair(const char *ip, int *leg, int *accepted)
 	close(fd);
 }
 
-/* --- what sockets carry
- * ------------------------------------------------------- */
+/* --- what sockets carry -------------------------------------------------- */
 
 static void expect_tcp_options(int fd)
 {
@@ -142,8 +141,7 @@ static void test_inheritance(void **state)
 	for_families(run_inheritance);
 }
 
-/* --- how connections end
- * ------------------------------------------------------ */
+/* --- how connections end ------------------------------------------------- */
 
 static void run_endings(const struct row *row)
 {
@@ -172,8 +170,7 @@ static void test_endings(void **state)
 	for_families(run_endings);
 }
 
-/* --- listeners
- * ---------------------------------------------------------------- */
+/* --- listeners ----------------------------------------------------------- */
 
 static void run_sharing(const struct row *row)
 {
@@ -251,8 +248,7 @@ static void test_listen_refused(void **state)
 	close(fd);
 }
 
-/* --- legs
- * --------------------------------------------------------------------- */
+/* --- legs ---------------------------------------------------------------- */
 
 /* No route, no interface has it, and still it is ours to speak from. */
 static void run_foreign(const struct row *row)
@@ -325,8 +321,7 @@ static void test_udp_leg(void **state)
 	for_families(run_udp_leg);
 }
 
-/* --- the raw sender
- * ------------------------------------------------------------ */
+/* --- the raw sender ------------------------------------------------------ */
 
 static void send_packet(int fd, const struct addr *to,
 			const struct packet_head *head, const uint8_t *part,

@@ -40,7 +40,7 @@ struct place {
 	uint32_t length; /* in bytes, what the caret line underlines */
 };
 
-/* --- sets ------------------------------------------------------------- */
+/* --- sets ---------------------------------------------------------------- */
 
 struct port_range {
 	uint16_t first, last; /* 1..65535, first <= last */

@@ -78,8 +78,7 @@ int leg_open(const struct leg_request *r, struct shared *counters,
 	return fd;
 }
 
-/* --- PROXY protocol
- * ----------------------------------------------------------------- */
+/* --- PROXY protocol ------------------------------------------------------ */
 
 static size_t header_v1(const struct leg_request *r,
 			uint8_t out[LEG_HEADER_MAX])

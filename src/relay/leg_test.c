@@ -19,8 +19,7 @@ static struct addr at(const char *text)
 	return a;
 }
 
-/* --- the PROXY protocol
- * -------------------------------------------------------- */
+/* --- the PROXY protocol -------------------------------------------------- */
 
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
 
@@ -76,8 +75,7 @@ static void test_headers(void **state)
 	}
 }
 
-/* --- where it goes
- * --------------------------------------------------------------- */
+/* --- where it goes ------------------------------------------------------- */
 
 static const struct {
 	const char *name, *server, *to, *goes;
@@ -114,8 +112,7 @@ static void test_destinations(void **state)
 	}
 }
 
-/* --- the ladder
- * ------------------------------------------------------------------ */
+/* --- the ladder ---------------------------------------------------------- */
 
 struct ladder {
 	struct shared *shared;

@@ -136,8 +136,7 @@ static void test_concurrent_writer(void **state)
 	shared_free(s);
 }
 
-/* --- the ring
- * ------------------------------------------------------------------- */
+/* --- the ring ------------------------------------------------------------ */
 
 static void test_ring(void **state)
 {
@@ -247,8 +246,7 @@ static void test_ring_hostile(void **state)
 	shared_free(s);
 }
 
-/* --- names and counters
- * -------------------------------------------------------- */
+/* --- names and counters -------------------------------------------------- */
 
 static void expect_names(const char *(*name)(unsigned), unsigned count)
 {

@@ -20,8 +20,7 @@ enum {
 	EVENTS = (int)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET),
 };
 
-/* --- beginning
- * ------------------------------------------------------------------------ */
+/* --- beginning ----------------------------------------------------------- */
 
 static struct tcp_flow *take_flow(struct tcp *t, int client_fd)
 {
@@ -173,8 +172,7 @@ void tcp_on_listener(struct loop *loop, struct watch *w, uint32_t events)
 			return;
 }
 
-/* --- the whole
- * -------------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------- */
 
 int tcp_new(struct worker *w, struct tcp **out)
 {

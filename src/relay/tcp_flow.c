@@ -28,8 +28,7 @@ void tcp_flow_set_state(struct tcp_flow *f, enum flow_state to)
 		tcp_flow_record(f)->state = (uint8_t)to;
 }
 
-/* --- ending
- * ------------------------------------------------------------------------ */
+/* --- ending -------------------------------------------------------------- */
 
 static const enum counter end_counters[END_COUNT] = {
 	[END_NONE] = COUNTER_tcp_error,
@@ -113,8 +112,7 @@ static void fail_connect(struct tcp_flow *f, int error)
 	tcp_flow_end(f, why, error);
 }
 
-/* --- moving
- * ------------------------------------------------------------------------- */
+/* --- moving -------------------------------------------------------------- */
 
 void tcp_flow_arm(struct tcp_flow *f, uint64_t delay_ms)
 {
@@ -123,14 +121,26 @@ void tcp_flow_arm(struct tcp_flow *f, uint64_t delay_ms)
 	wheel_set(&l->wheel, &f->timer, l->now_ms + delay_ms);
 }
 
-static void on_fin(struct tcp_flow *f)
+static void on_fin(struct tcp_flow *f, int dir)
 {
-	if (f->dir[0].is_fin_sent && f->dir[1].is_fin_sent) {
+	if (f->dir[!dir].is_fin_sent) {
 		tcp_flow_end(f, END_FINISHED, 0);
 		return;
 	}
+	f->dir[!dir].is_last = true;
 	tcp_flow_set_state(f, FLOW_HALF_CLOSED);
 	tcp_flow_arm(f, tcp_flow_config(f)->timeouts.half_closed_ms);
+}
+
+/* The leg of `side` is broken: by RST, or because the peer does not answer
+ * any more (keep-alive, retransmissions). */
+static void end_broken(struct tcp_flow *f, int side, int error)
+{
+	static const enum flow_end reset[2] = { END_CLIENT_RESET,
+						END_SERVER_RESET };
+
+	tcp_flow_end(f, error == ETIMEDOUT ? END_IDLE_TIMEOUT : reset[side],
+		     error);
 }
 
 static void go_on(struct deferred *d);
@@ -155,7 +165,6 @@ static void note_progress(struct tcp_flow *f, int dir, uint64_t moved)
 static void run_dir(struct tcp_flow *f, int dir)
 {
 	struct move_side *from = &f->side[dir], *to = &f->side[!dir];
-	enum flow_end reset[2] = { END_CLIENT_RESET, END_SERVER_RESET };
 	uint64_t moved;
 	int error = 0;
 	enum move_result result = move_run(&f->tcp->mover, &f->dir[dir], from,
@@ -172,17 +181,13 @@ static void run_dir(struct tcp_flow *f, int dir)
 		}
 		return;
 	case MOVE_FIN:
-		on_fin(f);
+		on_fin(f, dir);
 		return;
 	case MOVE_READ_FAILED:
-		tcp_flow_end(f,
-			     error == ETIMEDOUT ? END_IDLE_TIMEOUT : reset[dir],
-			     error);
+		end_broken(f, dir, error);
 		return;
 	case MOVE_WRITE_FAILED:
-		tcp_flow_end(
-			f, error == ETIMEDOUT ? END_IDLE_TIMEOUT : reset[!dir],
-			error);
+		end_broken(f, !dir, error);
 		return;
 	}
 }
@@ -199,21 +204,11 @@ static void run_both(struct tcp_flow *f)
  * seen FIN, the other waits for room. */
 static void run_flow(struct tcp_flow *f)
 {
-	static const enum flow_end reset[2] = { END_CLIENT_RESET,
-						END_SERVER_RESET };
-
 	run_both(f);
-	for (int i = 0; i < 2; i++) {
-		int error;
-
-		if (f->state == FLOW_FREE || f->is_again ||
-		    !f->side[i].has_error)
-			continue;
-		error = sock_error(f->side[i].fd);
-		tcp_flow_end(f,
-			     error == ETIMEDOUT ? END_IDLE_TIMEOUT : reset[i],
-			     error);
-	}
+	for (int i = 0; i < 2; i++)
+		if (f->state != FLOW_FREE && !f->is_again &&
+		    f->side[i].has_error)
+			end_broken(f, i, sock_error(f->side[i].fd));
 }
 
 static void go_on(struct deferred *d)
@@ -229,8 +224,7 @@ static void go_on(struct deferred *d)
 		run_flow(f);
 }
 
-/* --- events
- * -------------------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------- */
 
 static void note_events(struct move_side *s, uint32_t events)
 {

@@ -34,8 +34,7 @@ int mover_init(struct mover *m, struct shared *shared)
 	return 0;
 }
 
-/* --- pipes
- * ---------------------------------------------------------------------- */
+/* --- pipes --------------------------------------------------------------- */
 
 static bool pipe_make(struct move_pipe *p)
 {
@@ -81,8 +80,7 @@ static void pipe_return(struct mover *m, struct move_dir *d)
 	d->pipe_held = 0;
 }
 
-/* --- spill
- * ---------------------------------------------------------------------- */
+/* --- spill --------------------------------------------------------------- */
 
 static int spill_put(struct mover *m, struct move_dir *d, const uint8_t *bytes,
 		     size_t len)
@@ -120,8 +118,7 @@ void move_done(struct mover *m, struct move_dir *d)
 		pipe_return(m, d);
 }
 
-/* --- writing what is held
- * ---------------------------------------------------------- */
+/* --- writing what is held ------------------------------------------------ */
 
 static enum move_result write_failed(struct move_side *to, int *error)
 {
@@ -182,8 +179,7 @@ static enum move_result flush(struct mover *m, struct move_dir *d,
 	return flush_pipe(m, d, to, moved, error);
 }
 
-/* --- reading
- * ---------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------- */
 
 /* What a read taught about the socket; MOVE_AGAIN: there are bytes. */
 static enum move_result after_read(struct move_dir *d, struct move_side *from,
@@ -280,13 +276,12 @@ static enum move_result read_some(struct mover *m, struct move_dir *d,
 	return read_copy(m, d, from, to, moved, error);
 }
 
-/* --- one direction
- * ------------------------------------------------------------------- */
+/* --- one direction ------------------------------------------------------- */
 
 static enum move_result carry_fin(struct move_dir *d, struct move_side *to,
 				  int *error)
 {
-	if (shutdown(to->fd, SHUT_WR) < 0) {
+	if (!d->is_last && shutdown(to->fd, SHUT_WR) < 0) {
 		*error = errno;
 		return MOVE_WRITE_FAILED;
 	}

@@ -49,6 +49,8 @@ struct move_dir {
 	uint8_t small_reads;
 	bool is_eof;	  /* FIN was read */
 	bool is_fin_sent; /* and carried across */
+	bool is_last;	  /* the other direction has ended: the caller will
+			   * close both sides, and that carries FIN */
 };
 
 struct mover {

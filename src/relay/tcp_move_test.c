@@ -9,8 +9,7 @@
 #include "base/random_test.h"
 #include "relay/move_path_test.h"
 
-/* --- any stream, any reader
- * ------------------------------------------------------- */
+/* --- any stream, any reader ---------------------------------------------- */
 
 enum { PERIOD = 65521, PIECE_MAX = 1 << 18, STALL_S = 20 };
 
@@ -165,8 +164,7 @@ static void test_back_to_copy(void **state)
 	end(&p);
 }
 
-/* --- memory
- * ------------------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------- */
 
 /* Whatever holds bytes, nothing more is read before they are gone. */
 static void run_full(enum flow_mover mover)

@@ -49,8 +49,7 @@ static struct flow_record *record_of(const struct udp *u,
 	return &shared_of(u)->flows[shared_slot(u, f)];
 }
 
-/* --- ending
- * --------------------------------------------------------------------- */
+/* --- ending -------------------------------------------------------------- */
 
 static void end_flow(struct udp *u, struct udp_flow *f, enum flow_end why)
 {
@@ -95,8 +94,7 @@ static void on_timer(struct timer *t, uint64_t now_ms)
 	end_flow(u, f, END_IDLE_TIMEOUT);
 }
 
-/* --- answers
- * ---------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------- */
 
 static void note_progress(struct udp *u, struct udp_flow *f, int dir,
 			  uint64_t bytes, uint64_t dgrams)
@@ -175,8 +173,7 @@ static void on_leg(struct loop *l, struct watch *w, uint32_t events)
 		read_answers(f->udp, f);
 }
 
-/* --- beginning
- * -------------------------------------------------------------------- */
+/* --- beginning ----------------------------------------------------------- */
 
 static bool make_room(struct udp *u, const struct addr *client)
 {
@@ -294,8 +291,7 @@ static struct udp_flow *begin_flow(struct udp *u, const struct listener *l,
 	return f;
 }
 
-/* --- datagrams from clients
- * --------------------------------------------------------- */
+/* --- datagrams from clients ---------------------------------------------- */
 
 /* It came in fragments, so it may leave in fragments, by the path MTU that
  * the kernel has learnt from the leg's ICMP errors. */
@@ -420,8 +416,7 @@ void udp_on_listener(struct loop *loop, struct watch *w, uint32_t events)
 	}
 }
 
-/* --- the whole
- * ----------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------- */
 
 int udp_new(struct worker *w, struct udp **out)
 {

@@ -74,8 +74,7 @@ struct udp_flow *udp_table_find(const struct udp_table *t,
 	return NULL;
 }
 
-/* --- clients
- * ------------------------------------------------------------------- */
+/* --- clients ------------------------------------------------------------- */
 
 static struct addr ip_only(const struct addr *a)
 {
@@ -126,8 +125,7 @@ static void client_leave(struct udp_table *t, uint32_t i)
 	pool_give(&t->client_pool, i);
 }
 
-/* --- flows without an answer, oldest first
- * ------------------------------------- */
+/* --- flows without an answer, oldest first ------------------------------- */
 
 static void list_append(struct udp_table *t, struct udp_flow *f)
 {
@@ -167,8 +165,7 @@ void udp_table_answered(struct udp_table *t, struct udp_flow *f)
 	list_remove(t, f);
 }
 
-/* --- flows
- * ------------------------------------------------------------------------ */
+/* --- flows --------------------------------------------------------------- */
 
 struct udp_flow *udp_table_add(struct udp_table *t, const struct addr *client,
 			       const struct addr *server)

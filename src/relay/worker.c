@@ -22,8 +22,7 @@ enum {
 	RESUME_ROOM = 16, /* descriptors free before accepting goes on */
 };
 
-/* --- descriptors
- * -------------------------------------------------------------- */
+/* --- descriptors --------------------------------------------------------- */
 
 bool worker_has_room(const struct worker *w, uint32_t fds)
 {
@@ -71,8 +70,7 @@ void worker_use_fds(struct worker *w, int change)
 	watch_listeners(w);
 }
 
-/* --- flows
- * ---------------------------------------------------------------------- */
+/* --- flows --------------------------------------------------------------- */
 
 static uint64_t unix_ms(void)
 {
@@ -127,8 +125,7 @@ void worker_end_flow(struct worker *w, const struct flow_record *r)
 		wheel_set(&w->loop.wheel, &w->wake, w->loop.now_ms + WAKE_MS);
 }
 
-/* --- draining
- * ------------------------------------------------------------------- */
+/* --- draining ------------------------------------------------------------ */
 
 void worker_check_done(struct worker *w)
 {
@@ -198,8 +195,7 @@ static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 	}
 }
 
-/* --- beginning and end
- * ------------------------------------------------------------ */
+/* --- beginning and end --------------------------------------------------- */
 
 int worker_init(struct worker *w, const struct worker_args *args)
 {

@@ -73,8 +73,7 @@ int worker_init(struct worker *w, const struct worker_args *args);
 /* Serve until there is nothing left to do.  Does not free: exit follows. */
 void worker_run(struct worker *w);
 
-/* --- for tcp.c and udp.c
- * ------------------------------------------------------ */
+/* --- for tcp.c and udp.c ------------------------------------------------- */
 
 /* May a flow that needs `fds` descriptors begin? */
 bool worker_has_room(const struct worker *w, uint32_t fds);
