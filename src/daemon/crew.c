@@ -99,6 +99,7 @@ static int spawn(struct member *m, struct err *e)
 	m->channel_fd = pair[0];
 	m->watch.fn = on_channel;
 	m->begun_ms = crew->loop->now_ms;
+	m->ports_said = 0;
 	if (!error)
 		error = -loop_add(crew->loop, pair[0], EPOLLIN, &m->watch);
 	if (!error)
@@ -154,20 +155,46 @@ static void collect_records(struct member *m)
 		crew->on_record(crew->ctx, m->generation->config, &r);
 }
 
-/* P8: one line that names limit and remedy. */
-static void report_pause(struct member *m)
+/* Is it time to say it (again)?  Notes the time if so. */
+static bool may_say(const struct member *m, uint64_t *said_ms)
 {
 	uint64_t now_ms = m->crew->loop->now_ms;
 
+	if (*said_ms && now_ms - *said_ms < CREW_SAY_MS)
+		return false;
+	*said_ms = now_ms;
+	return true;
+}
+
+/* P8: one line that names limit and remedy. */
+static void report_pause(struct member *m)
+{
 	if (!atomic_load(&m->shared->is_accept_paused) ||
-	    (m->pause_said_ms && now_ms - m->pause_said_ms < CREW_SAY_MS))
+	    !may_say(m, &m->pause_said_ms))
 		return;
-	m->pause_said_ms = now_ms;
 	log_warning("worker %d accepts no more connections for now: its %u "
 		    "descriptors (RLIMIT_NOFILE) are used up by %u flows; "
 		    "raise the limit (LimitNOFILE=) or add workers",
 		    (int)m->pid, nofile_limit(),
 		    atomic_load(&m->shared->tcp_flows));
+}
+
+/* T06: the ladder of relay/leg.h, one line for all flows since the last. */
+static void report_ports(struct member *m)
+{
+	uint64_t other =
+		atomic_load(&m->shared->counters[COUNTER_spoof_other_port]);
+	uint64_t failed =
+		atomic_load(&m->shared->counters[COUNTER_spoof_failed]);
+
+	if (other + failed == m->ports_said || !may_say(m, &m->ports_said_ms))
+		return;
+	m->ports_said = other + failed;
+	log_warning("worker %d: %llu flows could not keep the client's port, "
+		    "which is in use on this host: %llu got another port of "
+		    "the same address, %llu were refused (see `ss -anp`)",
+		    (int)m->pid, (unsigned long long)(other + failed),
+		    (unsigned long long)other, (unsigned long long)failed);
 }
 
 static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
@@ -183,6 +210,7 @@ static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 	if (recv(m->channel_fd, bytes, sizeof(bytes), MSG_DONTWAIT) == 0)
 		loop_del(l, m->channel_fd); /* it ends; SIGCHLD follows */
 	report_pause(m);
+	report_ports(m);
 	collect_records(m);
 }
 
@@ -342,8 +370,10 @@ int crew_start(struct crew *crew, struct config *c, struct err *e)
 	struct generation *g = calloc(1, sizeof(*g)), *old = crew->current;
 	int error = 0;
 
-	if (!g)
+	if (!g) {
+		config_free(c);
 		return err_set(e, ENOMEM, "no memory for a generation");
+	}
 	*g = (struct generation){
 		.config = c,
 		.number = crew->generations + 1,

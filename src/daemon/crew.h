@@ -45,6 +45,8 @@ struct member {
 	struct shared *shared;
 	uint64_t begun_ms;
 	uint64_t pause_said_ms; /* when a pause in accepting was logged */
+	uint64_t ports_said_ms; /* when lost client ports were */
+	uint64_t ports_said;	/* how many had been lost by then */
 	pid_t pid;		/* 0: dead, waiting for `revive` */
 	int channel_fd;		/* to the worker */
 	uint32_t slot;

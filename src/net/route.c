@@ -162,10 +162,10 @@ static int dump_rules(struct nl *nl, int family, struct rule_walk *w,
 		error = -ENOMEM;
 	if (error < 0) {
 		free(w->rules);
-		return err_errno(e, -error, "cannot list the %s rules",
-				 family_name(family));
+		err_errno(e, -error, "cannot list the %s rules",
+			  family_name(family));
 	}
-	return 0;
+	return error;
 }
 
 static bool same_rule(const struct ip_rule *a, const struct ip_rule *b)
@@ -180,10 +180,10 @@ static bool same_rule(const struct ip_rule *a, const struct ip_rule *b)
 int route_has_rule(struct nl *nl, const struct ip_rule *r, struct err *e)
 {
 	struct rule_walk w;
-	int found = 0;
+	int found = 0, error = dump_rules(nl, r->family, &w, e);
 
-	if (dump_rules(nl, r->family, &w, e) < 0)
-		return -e->code;
+	if (error < 0)
+		return error;
 	for (size_t i = 0; i < w.count && !found; i++)
 		found = same_rule(&w.rules[i], r);
 	free(w.rules);
@@ -193,10 +193,10 @@ int route_has_rule(struct nl *nl, const struct ip_rule *r, struct err *e)
 int route_rule_clash(struct nl *nl, const struct ip_rule *r, struct err *e)
 {
 	struct rule_walk w;
-	int found = 0;
+	int found = 0, error = dump_rules(nl, r->family, &w, e);
 
-	if (dump_rules(nl, r->family, &w, e) < 0)
-		return -e->code;
+	if (error < 0)
+		return error;
 	for (size_t i = 0; i < w.count && !found; i++) {
 		const struct ip_rule *other = &w.rules[i];
 
@@ -250,8 +250,9 @@ int route_flush_rules(struct nl *nl, uint8_t protocol,
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
 		struct rule_walk w;
 
-		if (dump_rules(nl, families[f], &w, e) < 0)
-			return -e->code;
+		error = dump_rules(nl, families[f], &w, e);
+		if (error < 0)
+			return error;
 		for (size_t i = 0; i < w.count && !error; i++)
 			if (w.rules[i].protocol == protocol &&
 			    !is_kept(&w.rules[i], keep, keep_count))
@@ -375,20 +376,20 @@ static int dump_routes(struct nl *nl, int family, int protocol,
 		error = -ENOMEM;
 	if (error < 0) {
 		free(w->routes);
-		return err_errno(e, -error, "cannot list the %s routes",
-				 family_name(family));
+		err_errno(e, -error, "cannot list the %s routes",
+			  family_name(family));
 	}
-	return 0;
+	return error;
 }
 
 int route_has_local_default(struct nl *nl, int family, uint32_t table,
 			    uint8_t protocol, struct err *e)
 {
 	struct route_walk w;
-	int found = 0;
+	int found = 0, error = dump_routes(nl, family, protocol, &w, e);
 
-	if (dump_routes(nl, family, protocol, &w, e) < 0)
-		return -e->code;
+	if (error < 0)
+		return error;
 	for (size_t i = 0; i < w.count && !found; i++)
 		found = w.routes[i].table == table &&
 			w.routes[i].rtm.rtm_type == RTN_LOCAL &&
@@ -421,8 +422,9 @@ int route_flush(struct nl *nl, uint8_t protocol, uint32_t keep_table,
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
 		struct route_walk w;
 
-		if (dump_routes(nl, families[f], protocol, &w, e) < 0)
-			return -e->code;
+		error = dump_routes(nl, families[f], protocol, &w, e);
+		if (error < 0)
+			return error;
 		for (size_t i = 0; i < w.count && !error; i++)
 			if (!keep_table || w.routes[i].table != keep_table)
 				error = delete_route(nl, &w.routes[i]);
@@ -472,10 +474,10 @@ static bool leads_beyond(const struct route_seen *r)
 int route_reaches(struct nl *nl, int family, struct err *e)
 {
 	struct route_walk w;
-	int found = 0;
+	int found = 0, error = dump_routes(nl, family, -1, &w, e);
 
-	if (dump_routes(nl, family, -1, &w, e) < 0)
-		return -e->code;
+	if (error < 0)
+		return error;
 	for (size_t i = 0; i < w.count && !found; i++)
 		found = leads_beyond(&w.routes[i]);
 	free(w.routes);

@@ -71,11 +71,14 @@ static void connect_flow(struct tcp_flow *f, const struct flow_record *r)
 	int fd = leg_open(&request, w->args.shared, &source);
 
 	if (fd < 0) {
+		worker_notice(w);
 		fail_open(f, -fd);
 		return;
 	}
 	f->side[SERVER].fd = fd;
 	worker_use_fds(w, 1);
+	if (source.port && source.port != r->client.port)
+		worker_notice(w);
 	tcp_flow_record(f)->source = source;
 	if (header_len && move_preload(&f->tcp->mover, &f->dir[CLIENT], header,
 				       header_len) < 0) {

@@ -217,6 +217,7 @@ static int open_leg(struct udp *u, const struct upstream *up,
 			fd = sock_leg_udp(&from, &f->to, mark);
 			count(shared_of(u), fd < 0 ? COUNTER_spoof_failed
 						   : COUNTER_spoof_other_port);
+			worker_notice(u->worker);
 		}
 	}
 	if (fd >= 0)

@@ -118,11 +118,16 @@ static bool is_recorded(struct worker *w, const struct flow_record *r)
 	return every && (every == 1 || r->name % every == 0);
 }
 
+void worker_notice(struct worker *w)
+{
+	if (!timer_is_set(&w->wake))
+		wheel_set(&w->loop.wheel, &w->wake, w->loop.now_ms + WAKE_MS);
+}
+
 void worker_end_flow(struct worker *w, const struct flow_record *r)
 {
-	if (is_recorded(w, r) && shared_end(w->args.shared, r) &&
-	    !timer_is_set(&w->wake))
-		wheel_set(&w->loop.wheel, &w->wake, w->loop.now_ms + WAKE_MS);
+	if (is_recorded(w, r) && shared_end(w->args.shared, r))
+		worker_notice(w);
 }
 
 /* --- draining ------------------------------------------------------------ */

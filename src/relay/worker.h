@@ -81,6 +81,8 @@ bool worker_has_room(const struct worker *w, uint32_t fds);
 void worker_use_fds(struct worker *w, int change);
 /* Stop accepting until descriptors are free again. */
 void worker_pause(struct worker *w);
+/* Something was counted that the supervisor should look at soon. */
+void worker_notice(struct worker *w);
 /* Account for a flow that has ended. */
 void worker_end_flow(struct worker *w, const struct flow_record *r);
 /* The worker may be done: a flow or listener has gone. */
