@@ -184,6 +184,23 @@ def test_P7_an_orderly_end_leaves_the_host_as_before(
     assert end_of(ends.server) == "rst"
 
 
+def test_P7_after_an_orderly_end_a_client_port_is_used_again_at_once(
+    lab, start, family, resources
+):
+    """A TIME_WAIT socket left on the gateway would swallow the second SYN."""
+    daemon = start()
+    listener = resources.enter_context(lab.srv.listen(family, 80))
+    to = (lab.srv.address(family), 80)
+    for is_relayed in (True, False):
+        with lab.cli.connect(to, source_port=40005) as client:
+            server = listener.accept()[0]
+            server.close()
+            assert client.recv(1) == b""
+        if is_relayed:
+            daemon.wait_ended()
+            assert daemon.end(signal.SIGTERM) == waylay.EXIT_OK
+
+
 def test_P7_cleanup_without_anything_to_clean_succeeds(lab, clean_host, tmp_path):
     done = lab.gw.run(waylay.WAYLAYD, "--cleanup", "--run-dir", str(tmp_path))
     assert done.returncode == waylay.EXIT_OK

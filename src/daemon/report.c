@@ -60,7 +60,7 @@ static json_t *problems(const struct supervisor *s)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < sizeof(traps) / sizeof(*traps); i++)
-		if ((!traps[i].is_about_bridges || s->has_bridge) &&
+		if ((!traps[i].is_about_bridges || s->links.has_bridge) &&
 		    sysctl_read(traps[i].sysctl) == 1)
 			(void)json_array_append_new(
 				list, json_string(traps[i].problem));
@@ -131,11 +131,10 @@ static json_t *intercepts(const struct supervisor *s)
 
 		for (size_t n = 0; n < it->ifname_count; n++)
 			(void)json_array_append_new(
-				names, json_pack("{s:s, s:b}", "name",
-						 it->ifnames[n], "is_present",
-						 (int)(s->links_present[i] >>
-							       (n % 64) &
-						       1)));
+				names,
+				json_pack("{s:s, s:b}", "name", it->ifnames[n],
+					  "is_present",
+					  (int)(s->links.present[i] >> n & 1)));
 		set(j, "name", json_string(it->name));
 		set(j, "interfaces", names);
 		set(j, "tcp", ports_text(&it->ports[PROTO_TCP]));

@@ -11,9 +11,8 @@
 #include "daemon/report.h"
 #include "engine/nft.h"
 #include "engine/routing.h"
-#include "net/link.h"
 #include "net/sock.h"
-#include "policy/eval.h"
+#include "net/sockdiag.h"
 #include "policy/policy.h"
 
 #include <errno.h>
@@ -26,64 +25,11 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* --- interfaces ---------------------------------------------------------- */
-
-struct link_view {
-	const struct config *config;
-	uint64_t present[INTERCEPTS_MAX];
-	bool has_bridge;
-};
-
-static void see_link(void *ctx, const char *name, bool is_bridge)
-{
-	struct link_view *v = ctx;
-
-	for (size_t i = 0; i < v->config->intercept_count; i++) {
-		const struct intercept *it = &v->config->intercepts[i];
-
-		for (size_t n = 0; n < it->ifname_count; n++)
-			if (ifname_matches(it->ifnames[n], name)) {
-				v->present[i] |= 1ull << (n % 64);
-				v->has_bridge |= is_bridge;
-			}
-	}
-}
-
-static void report_links(struct supervisor *s, size_t i, uint64_t now)
-{
-	const struct intercept *it = &s->plan.config->intercepts[i];
-
-	for (size_t n = 0; n < it->ifname_count; n++) {
-		uint64_t bit = 1ull << (n % 64);
-		bool was = s->links_present[i] & bit, is = now & bit;
-
-		if (!is && (was || !s->is_link_known[i]))
-			log_warning("intercept %s: waiting for interface %s",
-				    it->name, it->ifnames[n]);
-		if (is && !was && s->is_link_known[i])
-			log_info("intercept %s: interface %s is there",
-				 it->name, it->ifnames[n]);
-	}
-}
-
 static void look_at_links(void *ctx)
 {
 	struct supervisor *s = ctx;
-	struct link_view v = { .config = s->plan.config };
-	struct err e = { 0 };
 
-	if (!v.config)
-		return;
-	if (link_each(&s->guard.ask, see_link, &v, &e) < 0) {
-		log_error("%s", e.text);
-		return;
-	}
-	s->has_bridge = v.has_bridge;
-	for (size_t i = 0; i < v.config->intercept_count; i++) {
-		report_links(s, i, v.present[i]);
-		s->links_present[i] = v.present[i];
-		s->is_link_known[i] = true;
-	}
+	links_look(&s->links, &s->guard.ask);
 }
 
 /* --- installing ---------------------------------------------------------- */
@@ -192,8 +138,7 @@ static int bring_up(struct supervisor *s, struct config *c, struct err *e)
 	}
 	listeners_commit(&s->listeners);
 	s->plan = plan;
-	memset(s->is_link_known, 0, sizeof(s->is_link_known));
-	memset(s->links_present, 0, sizeof(s->links_present));
+	s->links = (struct links){ .config = c };
 	log_setup((enum log_priority)c->log.level,
 		  c->log.format == LOG_FORMAT_JSON);
 	look_at_links(s);
@@ -418,14 +363,33 @@ static int open_control(struct supervisor *s, struct err *e)
 	return error;
 }
 
+/* Where the kernel cannot do it, reuse of a finished connection's ports is
+ * delayed for a minute: see sockdiag.h.  Nothing else depends on it. */
+static void end_time_wait(uint32_t own_mark, uint32_t mask)
+{
+	struct err e = { 0 };
+	int count = sockdiag_end_time_wait(own_mark, mask, &e);
+
+	if (count < 0)
+		log_debug("%s", e.text);
+	else
+		log_debug("ended %d sockets in TIME_WAIT", count);
+}
+
 static void shut_down(struct supervisor *s)
 {
+	const struct config *c = s->plan.config; /* gone with the crew */
+	uint32_t own_mark = c ? plan_own_mark(c) : 0, mask = c ? c->mask : 0;
+
 	if (s->has_control)
 		control_server_close(&s->control);
-	if (s->plan.config)
+	s->links.config = NULL;
+	if (c)
 		uninstall(s);
 	crew_stop_all(&s->crew);
 	crew_wait(&s->crew);
+	if (mask)
+		end_time_wait(own_mark, mask);
 	guard_close(&s->guard);
 	listeners_close(&s->listeners);
 	history_done(&s->history);

@@ -22,6 +22,7 @@
 #include "daemon/crew.h"
 #include "daemon/guard.h"
 #include "daemon/history.h"
+#include "daemon/links.h"
 #include "daemon/listeners.h"
 
 enum { SUPERVISOR_PROBLEMS_MAX = 8 };
@@ -44,14 +45,12 @@ struct supervisor {
 	struct crew crew;
 	struct guard guard;
 	struct history history;
+	struct links links;
 	struct plan plan; /* what is installed */
 	uint64_t begun_ms;
 	int signal_fd, lock_fd;
 	bool is_ending;
 	bool has_control;
-	bool has_bridge; /* some intercept takes from a bridge */
-	bool is_link_known[INTERCEPTS_MAX];	/* presence was reported */
-	uint64_t links_present[INTERCEPTS_MAX]; /* bits by ifnames index */
 };
 
 /* Serve until a signal ends it.  0, or -errno with e: -EINVAL after the
