@@ -145,7 +145,8 @@ static bool accept_one(struct tcp *t, struct listener *l)
 	fd = accept4(l->is.fd, (struct sockaddr *)&ss, &len,
 		     SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE)
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+		    errno == ENOBUFS)
 			worker_pause(w);
 		if (errno != EAGAIN && errno != EINTR)
 			count(w->args.shared, COUNTER_accept_failed);

@@ -19,6 +19,7 @@
 enum {
 	FDS_RESERVE = 96, /* pipes, and what cannot be counted */
 	WAKE_MS = 32,	  /* ended flows are told in groups */
+	RESUME_MS = 250,
 	RESUME_ROOM = 16, /* descriptors free before accepting goes on */
 };
 
@@ -57,17 +58,35 @@ void worker_pause(struct worker *w)
 	for (size_t i = 0; i < w->args.listener_count; i++)
 		if (w->listeners[i].is.proto == PROTO_TCP)
 			loop_del(&w->loop, w->listeners[i].is.fd);
+	wheel_set(&w->loop.wheel, &w->resume, w->loop.now_ms + RESUME_MS);
+}
+
+static void resume(struct worker *w)
+{
+	if (!w->is_paused || w->is_draining || !worker_has_room(w, RESUME_ROOM))
+		return;
+	w->is_paused = false;
+	atomic_store(&w->args.shared->is_accept_paused, false);
+	watch_listeners(w);
+}
+
+/* What was short may have been the whole host's, and no flow of ours may be
+ * there whose end would tell: look again. */
+static void on_resume(struct timer *t, uint64_t now_ms)
+{
+	struct worker *w =
+		(struct worker *)((char *)t - offsetof(struct worker, resume));
+
+	resume(w);
+	if (w->is_paused)
+		wheel_set(&w->loop.wheel, t, now_ms + RESUME_MS);
 }
 
 void worker_use_fds(struct worker *w, int change)
 {
 	w->fds = (uint32_t)((int)w->fds + change);
-	if (!w->is_paused || change > 0 || w->is_draining ||
-	    !worker_has_room(w, RESUME_ROOM))
-		return;
-	w->is_paused = false;
-	atomic_store(&w->args.shared->is_accept_paused, false);
-	watch_listeners(w);
+	if (change < 0)
+		resume(w);
 }
 
 /* --- flows --------------------------------------------------------------- */
@@ -108,14 +127,14 @@ static void on_wake(struct timer *t, uint64_t now_ms)
 
 /* Whether flows are logged at all is the supervisor's business; a record in
  * N is what the configuration asks for, and every flow of a `log` rule. */
-static bool is_recorded(struct worker *w, const struct flow_record *r)
+static bool is_recorded(const struct worker *w, const struct flow_record *r)
 {
 	const struct config *c = w->args.config;
 	uint32_t every = c->log.flows_every;
 
 	if (r->rule < c->rule_count && c->rules[r->rule].is_logged)
 		return true;
-	return every && (every == 1 || r->name % every == 0);
+	return every && w->ended % every == 0;
 }
 
 void worker_notice(struct worker *w)
@@ -126,6 +145,7 @@ void worker_notice(struct worker *w)
 
 void worker_end_flow(struct worker *w, const struct flow_record *r)
 {
+	w->ended++;
 	if (is_recorded(w, r) && shared_end(w->args.shared, r))
 		worker_notice(w);
 }
@@ -208,7 +228,8 @@ int worker_init(struct worker *w, const struct worker_args *args)
 
 	*w = (struct worker){ .args = *args,
 			      .channel_watch = { on_channel },
-			      .wake = { .fn = on_wake } };
+			      .wake = { .fn = on_wake },
+			      .resume = { .fn = on_resume } };
 	w->listeners = calloc(args->listener_count + 1, sizeof(*w->listeners));
 	if (!w->listeners)
 		return -ENOMEM;

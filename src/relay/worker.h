@@ -58,7 +58,9 @@ struct listener {
 struct worker {
 	struct loop loop;
 	struct watch channel_watch;
-	struct timer wake; /* set: ended flows wait to be told */
+	struct timer wake;   /* set: ended flows wait to be told */
+	struct timer resume; /* set: accepting is paused */
+	uint64_t ended;	     /* flows, for sampling */
 	struct worker_args args;
 	struct listener *listeners;
 	struct tcp *tcp;
