@@ -124,6 +124,13 @@ static void release_generation(struct generation *g)
 	free(g);
 }
 
+static void free_member(struct deferred *d)
+{
+	free((char *)d - offsetof(struct member, end));
+}
+
+/* The same batch of events may still hold one of the channel: SIGCHLD and the
+ * end of the channel come together. */
 static void remove_member(struct member *m)
 {
 	struct member **at = &m->crew->members;
@@ -133,7 +140,7 @@ static void remove_member(struct member *m)
 	*at = m->next;
 	wheel_cancel(&m->crew->loop->wheel, &m->revive);
 	release_generation(m->generation);
-	free(m);
+	loop_defer(m->crew->loop, &m->end, free_member);
 }
 
 static void command(const struct member *m, enum worker_command what)

@@ -41,6 +41,7 @@ struct member {
 	struct crew *crew;
 	struct generation *generation;
 	struct watch watch;  /* of the channel */
+	struct deferred end; /* freed when the batch of events is over */
 	struct timer revive; /* for a replacement that waits */
 	struct shared *shared;
 	uint64_t begun_ms;
