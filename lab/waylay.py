@@ -81,6 +81,7 @@ class Daemon:
         *,
         wrapper: tuple[str, ...] = (),
         command: tuple[str, ...] = (),
+        options: tuple[str, ...] = (),
     ):
         self.host = host
         self.lines: list[str] = []
@@ -92,7 +93,7 @@ class Daemon:
         self._wrapper = wrapper
         self._command = command or (
             *(WAYLAYD, "--config", str(self.config_file)),
-            *("--run-dir", self.run_dir),
+            *("--run-dir", self.run_dir, *options),
         )
         self.was_started = False
         self._process: subprocess.Popen | None = None

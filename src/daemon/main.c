@@ -11,6 +11,7 @@
 #include "policy/policy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -107,6 +108,21 @@ static int parse_descriptor(const char *text)
 								 : -1;
 }
 
+/* Whoever starts us may have closed 0, 1 or 2; a socket in such a place would
+ * receive what is printed. */
+static bool has_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	const char *run_dir = getenv("WAYLAY_RUN_DIR");
@@ -120,6 +136,8 @@ int main(int argc, char **argv)
 	int option;
 
 	(void)signal(SIGPIPE, SIG_IGN); /* child.h asks for it */
+	if (!has_standard_descriptors())
+		return EXIT_FAILED;
 	while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) !=
 	       -1) {
 		switch (option) {

@@ -8,6 +8,7 @@
 #include "daemon/privilege.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,6 +39,17 @@ static void close_others(int *keep, size_t count)
 	(void)close_range(from, ~0u, 0);
 }
 
+/* Standard input and output are those of whoever started the daemon. */
+static int leave_terminal(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 static int keep_only(const struct worker_args *args, int netns_fd)
 {
 	int *keep = calloc(args->listener_count + 8, sizeof(*keep));
@@ -54,7 +66,7 @@ static int keep_only(const struct worker_args *args, int netns_fd)
 	keep[count++] = netns_fd;
 	close_others(keep, count);
 	free(keep);
-	return 0;
+	return leave_terminal();
 }
 
 void process_run(const struct worker_args *args, int server_netns,
@@ -68,8 +80,10 @@ void process_run(const struct worker_args *args, int server_netns,
 	(void)prctl(PR_SET_NAME, "waylay-worker");
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	/* A terminal's Ctrl-C is for the supervisor, which tells us. */
+	/* What a whole process group gets is for the supervisor, which tells
+	 * us what to do. */
 	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!error && server_netns >= 0 &&

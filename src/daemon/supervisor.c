@@ -34,22 +34,31 @@ static void look_at_links(void *ctx)
 
 /* --- installing ---------------------------------------------------------- */
 
+/* Nobody else could bind where a program listens. */
+static bool has_listener(const struct addr *at, enum proto p)
+{
+	int type = p == PROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
+
+	return sock_probe_free(type, at, NULL) == -EADDRINUSE;
+}
+
 static int check_delivery(const struct config *c, struct err *e)
 {
+	char text[ADDR_TEXT_MAX];
+
 	for (size_t i = 0; i < c->intercept_count; i++) {
 		const struct intercept *it = &c->intercepts[i];
-		int type =
-			it->ports[PROTO_TCP].count ? SOCK_STREAM : SOCK_DGRAM;
-		char text[ADDR_TEXT_MAX];
 
-		/* Free for us to bind: so nobody listens. */
-		if (it->require_listener &&
-		    sock_probe_free(type, &it->deliver, NULL) == 0)
-			return err_set(e, ENOTCONN,
-				       "intercept %s delivers to %s, where no "
-				       "program listens (require-listener)",
-				       it->name,
-				       addr_format(&it->deliver, text));
+		for (enum proto p = 0; p < PROTO_COUNT; p++)
+			if (it->require_listener && it->ports[p].count &&
+			    !has_listener(&it->deliver, p))
+				return err_set(
+					e, ENOTCONN,
+					"intercept %s delivers to %s/%s, where "
+					"no program listens (require-listener)",
+					it->name,
+					addr_format(&it->deliver, text),
+					p == PROTO_TCP ? "tcp" : "udp");
 	}
 	return 0;
 }
