@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- installing ------------------------------------------------------------
- */
+/* --- installing ---------------------------------------------------------- */
 
 /* Run `nft -f -`; the first line of its complaint goes into e. */
 static int run_script(const char *script, const char *what, struct err *e)
@@ -113,8 +112,7 @@ int nft_install(const struct plan *p, struct err *e)
 	return error;
 }
 
-/* --- reading back ------------------------------------------------------------
- */
+/* --- reading back -------------------------------------------------------- */
 
 static const char *const volatile_keys[] = { "handle", "packets", "bytes",
 					     "index" };

@@ -34,8 +34,7 @@ static const char *const prefix_key[] = { "ip", "ip6" };
 static const char *const proto_key[] = { "tcp", "udp" };
 static const char *const listen_on[] = { "127.0.0.1", "[::1]" };
 
-/* --- sets ------------------------------------------------------------------
- */
+/* --- sets ---------------------------------------------------------------- */
 
 static bool has_family(const struct net_set *s, enum family_index f)
 {
@@ -81,8 +80,7 @@ static bool is_any_port(const struct port_set *s)
 	       s->ranges[0].last == 65535;
 }
 
-/* --- rules -----------------------------------------------------------------
- */
+/* --- rules --------------------------------------------------------------- */
 
 static bool rule_concerns(const struct rule *r, size_t intercept)
 {
@@ -99,13 +97,10 @@ static bool is_refusal(enum upstream_kind kind)
 	return kind == UPSTREAM_REJECT || kind == UPSTREAM_DROP;
 }
 
-/* Everything between `tab` and the verdict, for one family (or both). */
+/* Everything in front of the verdict. */
 static void put_conditions(struct str *out, const struct rule *r,
-			   enum family_index f, bool is_both_families,
-			   int proto)
+			   enum family_index f, enum proto p)
 {
-	if (!is_both_families && !r->src.count && !r->dst.count)
-		str_addf(out, "meta nfproto ipv%d ", f == FAMILY_V6 ? 6 : 4);
 	if (r->src.count) {
 		str_addf(out, "%s saddr ", prefix_key[f]);
 		put_nets(out, &r->src.set, f);
@@ -116,10 +111,7 @@ static void put_conditions(struct str *out, const struct rule *r,
 		put_nets(out, &r->dst.set, f);
 		str_add(out, " ");
 	}
-	if (proto >= 0)
-		str_addf(out, "meta l4proto %s ", proto_key[proto]);
-	else
-		str_add(out, "meta l4proto { tcp, udp } ");
+	str_addf(out, "meta l4proto %s ", proto_key[p]);
 	if (r->has_ports) {
 		str_add(out, "th dport ");
 		put_ports(out, &r->ports);
@@ -127,49 +119,41 @@ static void put_conditions(struct str *out, const struct rule *r,
 	}
 }
 
-static void put_rule_once(struct str *out, const struct config *c,
-			  const struct rule *r, size_t intercept,
-			  enum family_index f, bool is_both_families)
+static void put_verdict(struct str *out, enum upstream_kind kind, enum proto p,
+			size_t intercept)
 {
-	enum upstream_kind kind = kind_of(c, r);
-	bool has[PROTO_COUNT] = { r->protos & (1 << PROTO_TCP),
-				  r->protos & (1 << PROTO_UDP) };
-	int only = has[PROTO_TCP] && has[PROTO_UDP] ? -1
-		   : has[PROTO_TCP]		    ? PROTO_TCP
-						    : PROTO_UDP;
+	static const char *const reject[PROTO_COUNT] = {
+		[PROTO_TCP] = "counter reject with tcp reset\n",
+		[PROTO_UDP] = "counter reject with icmpx port-unreachable\n",
+	};
 
-	if (kind == UPSTREAM_REJECT && only != PROTO_UDP) {
-		str_add(out, "\t\t");
-		put_conditions(out, r, f, is_both_families, PROTO_TCP);
-		str_add(out, "counter reject with tcp reset\n");
-	}
-	if (kind == UPSTREAM_REJECT && only != PROTO_TCP) {
-		str_add(out, "\t\t");
-		put_conditions(out, r, f, is_both_families, PROTO_UDP);
-		str_add(out, "counter reject with icmpx port-unreachable\n");
-	}
 	if (kind == UPSTREAM_REJECT)
-		return;
-	str_add(out, "\t\t");
-	put_conditions(out, r, f, is_both_families, only);
-	if (kind == UPSTREAM_DROP)
+		str_add(out, reject[p]);
+	else if (kind == UPSTREAM_DROP)
 		str_add(out, "counter drop\n");
 	else
 		str_addf(out, "goto take_%zu\n", intercept);
 }
 
+/* One line for each protocol; and, if addresses are asked for, for each
+ * family that they have. */
 static void put_rule(struct str *out, const struct config *c,
 		     const struct rule *r, size_t intercept)
 {
-	if (!r->src.count && !r->dst.count) {
-		put_rule_once(out, c, r, intercept, FAMILY_V4, true);
-		return;
-	}
+	bool has_addresses = r->src.count || r->dst.count;
+
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
 		if ((r->src.count && !has_family(&r->src.set, f)) ||
-		    (r->dst.count && !has_family(&r->dst.set, f)))
+		    (r->dst.count && !has_family(&r->dst.set, f)) ||
+		    (!has_addresses && f != FAMILY_V4))
 			continue;
-		put_rule_once(out, c, r, intercept, f, false);
+		for (enum proto p = 0; p < PROTO_COUNT; p++) {
+			if (!(r->protos & (1 << p)))
+				continue;
+			str_add(out, "\t\t");
+			put_conditions(out, r, f, p);
+			put_verdict(out, kind_of(c, r), p, intercept);
+		}
 	}
 }
 
@@ -189,8 +173,7 @@ static void put_rules(struct str *out, const struct config *c, size_t intercept)
 	str_addf(out, "\t\tgoto take_%zu\n", intercept);
 }
 
-/* --- intercepts ------------------------------------------------------------
- */
+/* --- intercepts ---------------------------------------------------------- */
 
 static void put_except(struct str *out, const char *key,
 		       const struct net_expr *e)
@@ -298,8 +281,7 @@ static void put_interfaces(struct str *out, const struct intercept *it,
 	str_add(out, " } ");
 }
 
-/* --- the base chain --------------------------------------------------------
- */
+/* --- the base chain ------------------------------------------------------ */
 
 static const char inbound_sets[] =
 	"\tset inbound4 {\n\t\ttype ipv4_addr . inet_service . ipv4_addr . "

@@ -30,8 +30,7 @@ static unsigned read16(const uint8_t *p)
 	return (unsigned)p[0] << 8 | p[1];
 }
 
-/* --- an independent verifier ------------------------------------------------
- */
+/* --- an independent verifier --------------------------------------------- */
 
 static unsigned naive_sum(unsigned sum, const uint8_t *p, size_t len)
 {

@@ -94,8 +94,7 @@ static bool is_listed(const char *text)
 	return is_in;
 }
 
-/* --- rules -----------------------------------------------------------------
- */
+/* --- rules --------------------------------------------------------------- */
 
 static const struct {
 	struct ip_rule rule; /* the family is filled in */

@@ -88,8 +88,7 @@ struct shared {
 struct shared *shared_new(uint32_t flow_max);
 void shared_free(struct shared *s);
 
-/* --- the worker's side ------------------------------------------------------
- */
+/* --- the worker's side --------------------------------------------------- */
 
 static inline void count_add(struct shared *s, enum counter c, uint64_t n)
 {
@@ -110,8 +109,7 @@ void shared_publish(struct shared *s, uint32_t i, const struct flow_record *r);
 /* Append to the ring of ended flows.  True if the reader should be woken. */
 bool shared_end(struct shared *s, const struct flow_record *r);
 
-/* --- the supervisor's side ---------------------------------------------------
- */
+/* --- the supervisor's side ----------------------------------------------- */
 
 /* A consistent copy of slot i; false if it is free. */
 bool shared_read(const struct shared *s, uint32_t i, struct flow_record *out);

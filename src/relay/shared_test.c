@@ -53,8 +53,7 @@ static void expect_end_of(pid_t pid)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* --- slots -------------------------------------------------------------------
- */
+/* --- slots --------------------------------------------------------------- */
 
 static void test_publish(void **state)
 {
