@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * equal_test.c - does the nftables engine decide as policy/eval does?
+ *
+ * Random configurations are installed in a namespace of their own, and random
+ * packets are put on its interface lan0.  What becomes of each is compared
+ * with what eval_packet() says:
+ *
+ *	PASS	it comes out of wan0
+ *	RELAY	TCP: lan0 sees SYN-ACK; UDP: the intercept's own listener has it
+ *	DELIVER	the same, at the other program's listener
+ *	REJECT	lan0 sees RST, or ICMP port unreachable
+ *	DROP	nothing
+ *
+ * Both interfaces are TUN devices, so a packet is a write and what comes out
+ * is a read.  Behind each packet goes an ICMP echo, which nothing intercepts:
+ * when it comes out of wan0, all that the packet caused has happened.
+ *
+ * The seed is printed; WAYLAY_SEED repeats a run.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/random_test.h"
+#include "base/str.h"
+#include "engine/nft.h"
+#include "engine/routing.h"
+#include "net/dgram.h"
+#include "net/netns_test.h"
+#include "net/sock.h"
+#include "policy/eval.h"
+#include "policy/policy.h"
+
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+
+enum {
+	CONFIGS = 40,
+	PACKETS = 40,
+	INTERCEPTS = 3,
+	DELIVER_PORT = 3129,
+	WAIT_MS = 5000,
+	PACKET_MAX = 2048,
+};
+
+struct world {
+	struct rnd rnd;
+	struct dgram_batch batch;
+	int lan, wan; /* TUN devices */
+	/* by intercept and family; the last row is the other program's */
+	int tcp[INTERCEPTS + 1][FAMILY_COUNT];
+	int udp[INTERCEPTS + 1][FAMILY_COUNT];
+	struct plan plan;
+};
+
+/* --- the namespace ------------------------------------------------------- */
+
+static void sh(const char *command)
+{
+	if (system(command) != 0)
+		fail_msg("failed: %s", command);
+}
+
+static int open_tun(const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0) {
+		print_message("skipped: there is no /dev/net/tun\n");
+		skip();
+	}
+	strcpy(ifr.ifr_name, name);
+	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
+	return fd;
+}
+
+static void open_listeners(struct world *w)
+{
+	for (int i = 0; i <= INTERCEPTS; i++) {
+		for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+			struct addr at = { .family = (uint16_t)plan_family(f) };
+			struct err e = { 0 };
+
+			at.ip[f == FAMILY_V6 ? 15 : 3] = 1;
+			if (f == FAMILY_V4)
+				at.ip[0] = 127;
+			at.port = i == INTERCEPTS ? DELIVER_PORT : 0;
+			w->tcp[i][f] = sock_listen_tcp(&at, 0x2000, &e);
+			w->udp[i][f] = sock_listen_udp(&at, 0x2000, &e);
+			assert_true(w->tcp[i][f] >= 0 && w->udp[i][f] >= 0);
+			if (i < INTERCEPTS)
+				w->plan.ports[i][PROTO_TCP][f] =
+					w->plan.ports[i][PROTO_UDP][f] =
+						at.port;
+		}
+	}
+}
+
+static void build_world(struct world *w)
+{
+	memset(w, 0, sizeof(*w));
+	netns_begin();
+	rnd_begin(&w->rnd);
+	assert_int_equal(dgram_init(&w->batch), 0);
+	w->lan = open_tun("lan0");
+	w->wan = open_tun("wan0");
+	sh("ip link set lan0 up && ip link set wan0 up &&"
+	   "ip addr add 192.0.2.1/24 dev lan0 &&"
+	   "ip addr add 2001:db8:1::1/64 dev lan0 nodad &&"
+	   "ip route add 10.0.0.0/8 dev lan0 &&"
+	   "ip route add default dev wan0 &&"
+	   "ip -6 route add default dev wan0 &&"
+	   /* every ICMP error counts here */
+	   "echo 0 > /proc/sys/net/ipv4/icmp_ratelimit &&"
+	   "echo 0 > /proc/sys/net/ipv6/icmp/ratelimit &&"
+	   "echo 1 > /proc/sys/net/ipv4/ip_forward &&"
+	   "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
+	open_listeners(w);
+}
+
+/* --- random configurations ----------------------------------------------- */
+
+static const char *const nets[] = {
+	"192.0.2.0/25",	     "192.0.2.128/25",	"10.0.0.0/8",
+	"10.1.0.0/16",	     "198.51.0.0/16",	"198.51.100.0/24",
+	"203.0.113.0/24",    "2001:db8:1::/64", "2001:db8:2::/48",
+	"2001:db8:2:1::/64", "2001:db8:3::/48", "198.51.100.7",
+};
+static const char *const ports[] = { "any",	"80",	 "53",
+				     "80, 443", "1-100", "400-500, 8080" };
+static const char *const targets[] = { "out", "reject", "drop", "direct" };
+
+enum {
+	NETS = sizeof(nets) / sizeof(*nets),
+	PORTS = sizeof(ports) / sizeof(*ports),
+};
+
+static const char *draw(struct world *w, const char *const *from, size_t count)
+{
+	return from[rnd_draw(&w->rnd, (unsigned)count)];
+}
+
+static bool chance(struct world *w, unsigned one_in)
+{
+	return rnd_draw(&w->rnd, one_in) == 0;
+}
+
+static void put_intercept(struct world *w, struct str *out, int i)
+{
+	bool has_tcp = !chance(w, 4);
+
+	str_addf(out, "intercept i%d {\nfrom %s\n", i,
+		 chance(w, 4)	? "other0"
+		 : chance(w, 2) ? "lan0"
+				: "la*");
+	if (has_tcp)
+		str_addf(out, "tcp %s\n", draw(w, ports, PORTS));
+	if (!has_tcp || !chance(w, 4))
+		str_addf(out, "udp %s\n", draw(w, ports, PORTS));
+	if (chance(w, 3))
+		str_addf(out, "except src %s\n", draw(w, nets, NETS));
+	if (chance(w, 2))
+		str_addf(out, "except dst %s\n", draw(w, nets, NETS));
+	if (chance(w, 4))
+		str_addf(out, "except port %s\n", draw(w, ports + 1, 4));
+	if (chance(w, 5))
+		str_addf(out, "deliver %s:%d\n",
+			 chance(w, 2) ? "127.0.0.1" : "[::1]", DELIVER_PORT);
+	str_add(out, "}\n");
+}
+
+static void put_rule(struct world *w, struct str *out)
+{
+	if (chance(w, 4))
+		str_add(out, "intercept i0 ");
+	if (chance(w, 3))
+		str_add(out, chance(w, 2) ? "tcp " : "udp ");
+	if (chance(w, 3))
+		str_addf(out, "src %s ", draw(w, nets, NETS));
+	if (!chance(w, 3))
+		str_addf(out, "dst %s, %s ", draw(w, nets, NETS),
+			 draw(w, nets, NETS));
+	if (chance(w, 3))
+		str_addf(out, "port %s ", draw(w, ports, PORTS));
+	else
+		str_add(out, "port 1-65535 "); /* some condition is needed */
+	str_addf(out, "-> %s\n", draw(w, targets, 4));
+}
+
+static struct config *draw_config(struct world *w, struct str *text)
+{
+	unsigned intercepts = 1 + rnd_draw(&w->rnd, INTERCEPTS);
+	struct messages m = { 0 };
+	struct config *c;
+
+	str_reset(text);
+	for (unsigned i = 0; i < intercepts; i++)
+		put_intercept(w, text, (int)i);
+	str_add(text, "upstream out { via direct; source client }\nrules {\n");
+	for (unsigned i = rnd_draw(&w->rnd, 5); i > 0; i--)
+		put_rule(w, text);
+	str_addf(text, "default -> %s\n}\n", draw(w, targets, 4));
+	c = config_parse("random", str_get(text), text->len, &m);
+	if (!c)
+		fail_msg("%s%s", str_get(text), str_get(&m.text));
+	messages_done(&m);
+	return c;
+}
+
+/* --- random packets
+ * ----------------------------------------------------------- */
+
+static const char *const clients[FAMILY_COUNT][3] = {
+	{ "192.0.2.10", "192.0.2.200", "10.1.2.3" },
+	{ "2001:db8:1::10", "2001:db8:1::20", "2001:db8:1::30" },
+};
+static const char *const servers[FAMILY_COUNT][4] = {
+	{ "198.51.100.7", "198.51.100.8", "198.51.7.1", "203.0.113.9" },
+	{ "2001:db8:2::7", "2001:db8:2:1::8", "2001:db8:3::1",
+	  "2001:db8:4::1" },
+};
+static const uint16_t server_ports[] = { 80, 53, 443, 99, 450, 8080, 9999 };
+
+static void draw_facts(struct world *w, struct facts *out)
+{
+	enum family_index f = rnd_draw(&w->rnd, 2);
+
+	*out = (struct facts){ .ifname = "lan0",
+			       .proto = rnd_draw(&w->rnd, 2) };
+	assert_int_equal(addr_parse_ip(draw(w, clients[f], 3), &out->src), 0);
+	assert_int_equal(addr_parse_ip(draw(w, servers[f], 4), &out->dst), 0);
+	/* never twice the same flow: an old socket would decide */
+	out->src.port = (uint16_t)(1024 + rnd_draw(&w->rnd, 60000));
+	out->dst.port = server_ports[rnd_draw(&w->rnd, 7)];
+}
+
+static uint16_t checksum(const uint8_t *bytes, size_t len, uint32_t sum)
+{
+	for (size_t i = 0; i < len; i++)
+		sum += (uint32_t)bytes[i] << (i % 2 ? 0 : 8);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return htons((uint16_t)~sum);
+}
+
+/* An IP packet with this transport part; `at` is where its checksum stands. */
+static size_t build(uint8_t *p, const struct addr *src, const struct addr *dst,
+		    uint8_t proto, uint8_t *part, size_t len, size_t at)
+{
+	size_t ip_len = addr_ip_len(src), head = ip_len == 16 ? 40 : 20;
+	uint8_t pseudo[40] = { 0 };
+	uint16_t check;
+	uint32_t sum = 0;
+
+	memcpy(pseudo, src->ip, ip_len);
+	memcpy(pseudo + ip_len, dst->ip, ip_len);
+	pseudo[2 * ip_len] = (uint8_t)(len >> 8);
+	pseudo[2 * ip_len + 1] = (uint8_t)len;
+	pseudo[2 * ip_len + 3] = proto;
+	if (proto != IPPROTO_ICMP) /* which has no pseudo header */
+		sum = (uint16_t)~ntohs(checksum(pseudo, sizeof(pseudo), 0));
+	check = checksum(part, len, sum);
+	memcpy(part + at, &check, 2);
+	memset(p, 0, head);
+	if (ip_len == 16) {
+		struct ip6_hdr h = { .ip6_plen = htons((uint16_t)len),
+				     .ip6_nxt = proto,
+				     .ip6_hlim = 64 };
+
+		h.ip6_vfc = 0x60;
+		memcpy(&h.ip6_src, src->ip, 16);
+		memcpy(&h.ip6_dst, dst->ip, 16);
+		memcpy(p, &h, sizeof(h));
+	} else {
+		struct ip h = { .ip_v = 4,
+				.ip_hl = 5,
+				.ip_len = htons((uint16_t)(20 + len)),
+				.ip_ttl = 64,
+				.ip_p = proto };
+
+		memcpy(&h.ip_src, src->ip, 4);
+		memcpy(&h.ip_dst, dst->ip, 4);
+		h.ip_sum = checksum((uint8_t *)&h, sizeof(h), 0);
+		memcpy(p, &h, sizeof(h));
+	}
+	memcpy(p + head, part, len);
+	return head + len;
+}
+
+static size_t build_packet(const struct facts *f, uint8_t *p)
+{
+	uint16_t ports_be[2] = { htons(f->src.port), htons(f->dst.port) };
+	uint8_t part[20] = { 0 };
+	size_t len = f->proto == PROTO_TCP ? 20 : 12;
+
+	memcpy(part, ports_be, sizeof(ports_be));
+	if (f->proto == PROTO_TCP) {
+		part[12] = 5 << 4;
+		part[13] = TH_SYN;
+		part[14] = 0x40; /* window */
+		return build(p, &f->src, &f->dst, IPPROTO_TCP, part, len, 16);
+	}
+	part[5] = (uint8_t)len;
+	return build(p, &f->src, &f->dst, IPPROTO_UDP, part, len, 6);
+}
+
+static size_t build_echo(const struct facts *f, uint8_t *p)
+{
+	bool is_v6 = f->src.family == AF_INET6;
+	uint8_t part[8] = { is_v6 ? 128 : 8 };
+
+	return build(p, &f->src, &f->dst, is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+		     part, sizeof(part), 2);
+}
+
+/* --- what became of it
+ * ----------------------------------------------------------- */
+
+struct outcome {
+	enum verdict_kind kind;
+	int listener; /* UDP: row of world.udp that has it, or -1 */
+};
+
+static uint8_t proto_of(const uint8_t *p)
+{
+	return p[0] >> 4 == 6 ? p[6] : p[9];
+}
+
+static const uint8_t *part_of(const uint8_t *p)
+{
+	return p + (p[0] >> 4 == 6 ? 40 : 20);
+}
+
+/* Until the echo comes out of wan0; *has_passed: so did the packet. */
+static void read_wan(struct world *w, bool *has_passed)
+{
+	for (;;) {
+		struct pollfd p = { .fd = w->wan, .events = POLLIN };
+		uint8_t packet[PACKET_MAX];
+		uint8_t proto;
+
+		assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+		assert_true(read(w->wan, packet, sizeof(packet)) > 20);
+		proto = proto_of(packet);
+		if (proto == IPPROTO_TCP || proto == IPPROTO_UDP)
+			*has_passed = true;
+		else if (part_of(packet)[0] == 8 || part_of(packet)[0] == 128)
+			return; /* else: neighbour and router messages */
+	}
+}
+
+static void read_lan(struct world *w, bool *is_accepted, bool *is_refused)
+{
+	uint8_t packet[PACKET_MAX];
+
+	while (read(w->lan, packet, sizeof(packet)) > 0) {
+		const uint8_t *part = part_of(packet);
+		uint8_t proto = proto_of(packet);
+
+		if (proto == IPPROTO_TCP)
+			*(part[13] & TH_RST ? is_refused : is_accepted) = true;
+		if ((proto == IPPROTO_ICMP && part[0] == 3) ||
+		    (proto == IPPROTO_ICMPV6 && part[0] == 1))
+			*is_refused = true;
+	}
+}
+
+static int find_udp(struct world *w)
+{
+	int found = -1;
+
+	for (int i = 0; i <= INTERCEPTS; i++)
+		for (int f = 0; f < FAMILY_COUNT; f++)
+			if (dgram_recv(w->udp[i][f], &w->batch) > 0)
+				found = i;
+	return found;
+}
+
+static void observe(struct world *w, struct outcome *out)
+{
+	bool has_passed = false, is_accepted = false, is_refused = false;
+
+	read_wan(w, &has_passed);
+	read_lan(w, &is_accepted, &is_refused);
+	out->listener = find_udp(w);
+	is_accepted |= out->listener >= 0;
+	assert_true(has_passed + is_accepted + is_refused <= 1);
+	out->kind = has_passed	  ? VERDICT_PASS
+		    : is_refused  ? VERDICT_REJECT
+		    : is_accepted ? VERDICT_RELAY
+				  : VERDICT_DROP;
+}
+
+static bool is_as_expected(const struct facts *f, const struct verdict *v,
+			   const struct outcome *o)
+{
+	enum verdict_kind kind =
+		v->kind == VERDICT_DELIVER ? VERDICT_RELAY : v->kind;
+
+	if (o->kind != kind)
+		return false;
+	if (f->proto != PROTO_UDP || kind != VERDICT_RELAY)
+		return true;
+	return o->listener ==
+	       (v->kind == VERDICT_DELIVER ? INTERCEPTS : v->intercept);
+}
+
+static void try_packet(struct world *w, const struct config *c,
+		       const struct str *text)
+{
+	uint8_t packet[PACKET_MAX];
+	struct outcome o;
+	struct verdict v;
+	struct facts f;
+	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
+	ssize_t len;
+
+	draw_facts(w, &f);
+	eval_packet(c, &f, &v);
+	len = (ssize_t)build_packet(&f, packet);
+	assert_int_equal(write(w->lan, packet, (size_t)len), len);
+	len = (ssize_t)build_echo(&f, packet);
+	assert_int_equal(write(w->lan, packet, (size_t)len), len);
+	observe(w, &o);
+	if (!is_as_expected(&f, &v, &o))
+		fail_msg("%s\n%s %s -> %s: eval says %s (intercept %d), the "
+			 "kernel %s (listener %d)",
+			 str_get(text), f.proto == PROTO_TCP ? "tcp" : "udp",
+			 addr_format(&f.src, src), addr_format(&f.dst, dst),
+			 verdict_name(v.kind), v.intercept,
+			 verdict_name(o.kind), o.listener);
+}
+
+static void test_random(void **state)
+{
+	static struct world w;
+	struct str text = { 0 };
+
+	(void)state; /* unused */
+	if (geteuid() != 0 || !netns_has_v6())
+		skip();
+	build_world(&w);
+	for (int i = 0; i < CONFIGS; i++) {
+		struct config *c = draw_config(&w, &text);
+		struct err e = { 0 };
+		unsigned added = 0;
+		struct nl nl;
+
+		w.plan.config = c;
+		w.plan.has_family[FAMILY_V4] = true;
+		w.plan.has_family[FAMILY_V6] = true;
+		assert_int_equal(nl_open(&nl, NETLINK_ROUTE, 0), 0);
+		if (routing_install(&nl, &w.plan, &added, &e) < 0 ||
+		    nft_install(&w.plan, &e) < 0)
+			fail_msg("%s\n%s", e.text, str_get(&text));
+		nl_close(&nl);
+		for (int k = 0; k < PACKETS; k++)
+			try_packet(&w, c, &text);
+		config_free(c);
+	}
+	str_done(&text);
+	dgram_done(&w.batch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
