@@ -77,6 +77,11 @@ SETTINGS = {
     "F23_rp_filter_loose": {"net.ipv4.conf.all.rp_filter": 2},
     "K10_syn_cookies_always": {"net.ipv4.tcp_syncookies": 2},
     "K10_no_syn_cookies": {"net.ipv4.tcp_syncookies": 0},
+    "K18_marks_are_reflected": {
+        "net.ipv4.tcp_fwmark_accept": 1,
+        "net.ipv4.fwmark_reflect": 1,
+        "net.ipv6.fwmark_reflect": 1,
+    },
     "no_timestamps": {"net.ipv4.tcp_timestamps": 0},
     "no_early_demux": {"net.ipv4.ip_early_demux": 0},
 }

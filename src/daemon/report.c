@@ -31,28 +31,27 @@ static json_t *ok(void)
 
 /* --- status -------------------------------------------------------------- */
 
-/* Settings of the host that make transparent proxying fail in silence. */
+/* Settings of the host that defeat interception, or what is left alone, in
+ * silence.  tcp_fwmark_accept and fwmark_reflect are not among them: the
+ * detour of engine/routing.h makes them harmless. */
 static const struct {
 	const char *sysctl;
-	const char *problem;
+	int bad;
 	bool is_about_bridges;
+	const char *problem;
 } traps[] = {
-	{ "net/ipv4/tcp_fwmark_accept",
-	  "net.ipv4.tcp_fwmark_accept=1: answers to clients would be routed "
-	  "by our mark; set it to 0",
-	  false },
-	{ "net/ipv4/fwmark_reflect",
-	  "net.ipv4.fwmark_reflect=1: RST and ICMP of the kernel would be "
-	  "routed by our mark; set it to 0",
-	  false },
-	{ "net/ipv6/fwmark_reflect",
-	  "net.ipv6.fwmark_reflect=1: RST and ICMP of the kernel would be "
-	  "routed by our mark; set it to 0",
-	  false },
-	{ "net/bridge/bridge-nf-call-iptables",
-	  "net.bridge.bridge-nf-call-iptables=1: clients behind a bridge "
-	  "cannot be intercepted by engine nft; set it to 0",
-	  true },
+	{ "net/bridge/bridge-nf-call-iptables", 1, true,
+	  "net.bridge.bridge-nf-call-iptables=1: IPv4 clients behind a bridge "
+	  "cannot be intercepted by engine nft; set it to 0" },
+	{ "net/bridge/bridge-nf-call-ip6tables", 1, true,
+	  "net.bridge.bridge-nf-call-ip6tables=1: IPv6 clients behind a "
+	  "bridge cannot be intercepted by engine nft; set it to 0" },
+	{ "net/ipv4/ip_forward", 0, false,
+	  "net.ipv4.ip_forward=0: IPv4 traffic that is not intercepted is not "
+	  "forwarded either; set it to 1" },
+	{ "net/ipv6/conf/all/forwarding", 0, false,
+	  "net.ipv6.conf.all.forwarding=0: IPv6 traffic that is not "
+	  "intercepted is not forwarded either; set it to 1" },
 };
 
 static json_t *problems(const struct supervisor *s)
@@ -61,7 +60,7 @@ static json_t *problems(const struct supervisor *s)
 
 	for (size_t i = 0; i < sizeof(traps) / sizeof(*traps); i++)
 		if ((!traps[i].is_about_bridges || s->links.has_bridge) &&
-		    sysctl_read(traps[i].sysctl) == 1)
+		    sysctl_read(traps[i].sysctl) == traps[i].bad)
 			(void)json_array_append_new(
 				list, json_string(traps[i].problem));
 	if (!s->plan.has_family[FAMILY_V6])

@@ -5,7 +5,7 @@
 #ifndef WL_NET_SYSCTL_H
 #define WL_NET_SYSCTL_H
 
-/* The number in /proc/sys/NAME ("net/ipv4/tcp_fwmark_accept"), or -errno when
+/* The number in /proc/sys/NAME ("net/ipv4/ip_forward"), or -errno when
  * it is missing or no number.  Settings below zero do not occur among those
  * that waylay reads. */
 int sysctl_read(const char *name);
