@@ -94,6 +94,82 @@ def test_it_works_with_sysctls(lab, gateway, family, settings):
         assert_udp_works(lab.cli, lab.srv, family)
 
 
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+SEND_QUEUE, REPAIR_OFF_NO_PROBE = 2, -1
+
+
+def start_at(s: socket.socket, sequence: int) -> None:
+    for name, value in (
+        (TCP_REPAIR, 1),
+        (TCP_REPAIR_QUEUE, SEND_QUEUE),
+        (TCP_QUEUE_SEQ, sequence),
+        (TCP_REPAIR, REPAIR_OFF_NO_PROBE),
+    ):
+        s.setsockopt(socket.IPPROTO_TCP, name, value)
+
+
+HOOKS = {"prerouting": -150, "input": 0, "forward": 0, "output": 0}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_K15_a_firewall_that_drops_invalid_harms_no_flow(
+    lab, gateway, family, hook, resources
+):
+    """Both legs have one five-tuple.  Where the client's sequence numbers lie
+    ahead of those of the server leg, conntrack calls its packets invalid; the
+    kernel gives alike numbers to all namespaces of one machine, so they are
+    set here, once round the circle."""
+    lab.gw.nft(
+        f"""table inet firewall {{
+            chain c {{
+                type filter hook {hook} priority {HOOKS[hook]}
+                ct state invalid drop
+            }}
+        }}"""
+    )
+    resources.callback(lab.gw.nft, "delete table inet firewall")
+    listener = resources.enter_context(lab.srv.listen(family, 80))
+    for sequence in range(-3 << 29, 4 << 29, 1 << 29):  # as setsockopt wants it
+        with lab.cli.new_socket(family, socket.SOCK_STREAM) as client:
+            start_at(client, sequence)
+            client.connect(listener.getsockname()[:2])
+            client.settimeout(5)
+            with listener.accept()[0] as server:
+                server.settimeout(5)
+                assert_stream_arrives(client, server, 100_000)
+                assert_stream_arrives(server, client, 100_000)
+
+
+def test_K15_what_the_gateway_masquerades_works_and_is_masqueraded(
+    lab, gateway, family, resources
+):
+    """A home router: the server sees the router, with waylay and without."""
+    lab.gw.nft(
+        """table inet router {
+            chain c {
+                type nat hook postrouting priority srcnat
+                oifname "wan0" masquerade
+            }
+        }"""
+    )
+    resources.callback(lab.gw.nft, "delete table inet router")
+    seen = gateway_address(lab, family, "wan")
+    with lab.srv.listen(family, 80) as listener:
+        with lab.cli.connect(listener.getsockname()[:2]) as client:
+            server, peer = listener.accept()
+            with server:
+                assert peer[0] == seen
+                assert_stream_arrives(client, server, MEGA)
+                assert_stream_arrives(server, client, MEGA)
+    with lab.srv.udp(family, 5000) as server, lab.cli.udp(family) as client:
+        for _ in range(3):
+            client.sendto(b"question", server.getsockname())
+            data, peer = server.recvfrom(100)
+            assert (data, peer[0]) == (b"question", seen)
+            server.sendto(b"answer", peer)
+            assert client.recvfrom(100)[1][:2] == server.getsockname()[:2]
+
+
 # --- path MTU -----------------------------------------------------------------
 
 

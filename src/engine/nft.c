@@ -47,6 +47,7 @@ static const struct need needs[] = {
 	{ "meta l4proto tcp tproxy to :1 accept", "NFT_TPROXY" },
 	{ "fib daddr type local accept", "NFT_FIB_INET" },
 	{ "meta l4proto tcp reject with tcp reset", "NFT_REJECT_INET" },
+	{ "notrack", "NFT_CT" },
 };
 
 static const struct need *find_missing(void)

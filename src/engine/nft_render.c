@@ -2,18 +2,27 @@
 /*
  * nft_render.c - the rules of the nftables engine as text.
  *
- * Order of things in the base chain (prerouting, priority mangle):
+ * Two base chains in prerouting.  `client_side`, before conntrack:
  *
  *  1. own packets, and packets that come from this host: never intercepted
- *  2. socket match: packets of transparent sockets are marked and stay here.
- *     TCP without a bare SYN, so that a program listening transparently on
- *     the wildcard address cannot catch connections that merely pass; UDP not
- *     for wildcard sockets, for the same reason.  (`socket wildcard` is not
+ *  2. on intercepted interfaces, packets of transparent sockets: the client
+ *     legs of running flows, marked so that they stay here.  Without a bare
+ *     SYN, so that a program listening transparently on the wildcard address
+ *     cannot catch connections that merely pass.  (`socket wildcard` is not
  *     used for TCP: before Linux 6.12 it leaks a reference to every TIME_WAIT
  *     socket that it looks at.)
  *  3. destinations that are this host's, or special: pass
  *  4. connections that were begun towards a client from outside: pass
  *  5. each intercept whose interface matches: ports, exceptions, rules
+ *
+ * `prerouting`, at priority mangle: the same socket match for what comes from
+ * servers, and for ICMP errors.  It stands behind conntrack, because a leg that
+ * this host masquerades is found by its address before that.
+ *
+ * Client legs are not tracked.  With the client's port kept, both legs have one
+ * five-tuple, and conntrack would take them for one connection whose numbers
+ * do not fit: `ct state invalid drop` would stop half of all flows, and the
+ * server leg would not be masqueraded (lab/kernel/test_K15_conntrack.py).
  *
  * An intercept's last chain, `take_N`, holds the TPROXY target.  tproxy finds
  * no listener: the rule breaks and the next one applies, so that what happens
@@ -205,7 +214,7 @@ static void put_take(struct str *out, const struct plan *p, size_t intercept)
 				continue;
 			str_addf(out,
 				 "\t\tmeta nfproto ipv%d meta l4proto %s "
-				 "tproxy %s to ",
+				 "notrack tproxy %s to ",
 				 f == FAMILY_V6 ? 6 : 4, proto_key[proto],
 				 prefix_key[f]);
 			if (it->has_deliver)
@@ -314,9 +323,10 @@ static const char never_intercepted[] =
 	"accept\n"
 	"\t\tfib saddr type local accept\n";
 
-static const char socket_match[] =
-	"\t\ttcp flags & (fin | syn | rst | ack) != syn socket transparent 1 "
-	"goto divert\n"
+static const char tcp_socket_match[] =
+	"tcp flags & (fin | syn | rst | ack) != syn socket transparent 1";
+
+static const char other_socket_match[] =
 	"\t\tmeta l4proto udp socket wildcard 0 socket transparent 1 goto "
 	"divert\n"
 	"\t\ticmp type { destination-unreachable, time-exceeded, "
@@ -324,6 +334,80 @@ static const char socket_match[] =
 	"\t\ticmpv6 type { destination-unreachable, packet-too-big, "
 	"time-exceeded, parameter-problem } socket transparent 1 goto "
 	"divert\n";
+
+/* What this host sent itself, and what is decided already. */
+static void put_own(struct str *out, const struct config *c)
+{
+	str_addf(out,
+		 "\t\tiifname \"lo\" accept\n\t\tmeta mark & 0x%x != 0 "
+		 "accept\n",
+		 c->mask);
+}
+
+/* One line for each intercept: its interfaces, then what to do. */
+static void put_for_each(struct str *out, const struct config *c,
+			 const char *key, const char *what)
+{
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		if (!c->intercepts[i].ifname_count)
+			continue;
+		put_interfaces(out, &c->intercepts[i], key);
+		str_addf(out, "%s\n", what);
+	}
+}
+
+static void put_client_side(struct str *out, const struct config *c)
+{
+	str_add(out, "\tchain known_client {\n\t\t");
+	str_addf(out, "%s notrack goto divert\n\t}\n", tcp_socket_match);
+	str_add(out, "\tchain client_side {\n\t\ttype filter hook prerouting "
+		     "priority raw; policy accept;\n");
+	put_own(out, c);
+	put_for_each(out, c, "iifname", "jump known_client");
+	str_add(out, never_intercepted);
+	str_add(out, inbound_pass);
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		if (!c->intercepts[i].ifname_count)
+			continue;
+		put_interfaces(out, &c->intercepts[i], "iifname");
+		str_addf(out, "jump intercept_%zu\n", i);
+	}
+	str_add(out, "\t}\n");
+}
+
+static void put_server_side(struct str *out, const struct config *c)
+{
+	str_add(out, "\tchain prerouting {\n\t\ttype filter hook prerouting "
+		     "priority mangle; policy accept;\n");
+	put_own(out, c);
+	str_addf(out, "\t\t%s goto divert\n", tcp_socket_match);
+	str_add(out, other_socket_match);
+	str_add(out, "\t}\n");
+}
+
+/* Answers to clients: ours by their mark, those of a program that flows are
+ * delivered to by their socket. */
+static void put_to_clients(struct str *out, const struct config *c)
+{
+	str_addf(out,
+		 "\tchain to_client {\n\t\tmeta mark & 0x%x == 0x%x notrack "
+		 "return\n\t\t%s notrack\n\t}\n",
+		 c->mask, plan_own_mark(c), tcp_socket_match);
+	str_add(out, "\tchain output {\n\t\ttype filter hook output priority "
+		     "raw; policy accept;\n");
+	put_for_each(out, c, "oifname", "jump to_client");
+	str_add(out, "\t}\n");
+}
+
+static void put_forward(struct str *out, const struct config *c)
+{
+	str_add(out, "\tchain note_inbound {\n");
+	str_add(out, inbound_note);
+	str_add(out, "\t}\n\tchain forward {\n\t\ttype filter hook forward "
+		     "priority mangle; policy accept;\n");
+	put_for_each(out, c, "oifname", "jump note_inbound");
+	str_add(out, "\t}\n");
+}
 
 void nft_render(const struct plan *p, struct str *out)
 {
@@ -337,30 +421,9 @@ void nft_render(const struct plan *p, struct str *out)
 		 ~c->mask, c->mark);
 	for (size_t i = 0; i < c->intercept_count; i++)
 		put_intercept(out, p, i);
-	str_add(out, "\tchain prerouting {\n\t\ttype filter hook prerouting "
-		     "priority mangle; policy accept;\n");
-	str_addf(out,
-		 "\t\tiifname \"lo\" accept\n\t\tmeta mark & 0x%x == 0x%x "
-		 "accept\n",
-		 c->mask, plan_own_mark(c));
-	str_add(out, socket_match);
-	str_add(out, never_intercepted);
-	str_add(out, inbound_pass);
-	for (size_t i = 0; i < c->intercept_count; i++) {
-		if (!c->intercepts[i].ifname_count)
-			continue;
-		put_interfaces(out, &c->intercepts[i], "iifname");
-		str_addf(out, "jump intercept_%zu\n", i);
-	}
-	str_add(out, "\t}\n\tchain note_inbound {\n");
-	str_add(out, inbound_note);
-	str_add(out, "\t}\n\tchain forward {\n\t\ttype filter hook forward "
-		     "priority mangle; policy accept;\n");
-	for (size_t i = 0; i < c->intercept_count; i++) {
-		if (!c->intercepts[i].ifname_count)
-			continue;
-		put_interfaces(out, &c->intercepts[i], "oifname");
-		str_add(out, "jump note_inbound\n");
-	}
-	str_add(out, "\t}\n}\n");
+	put_client_side(out, c);
+	put_server_side(out, c);
+	put_to_clients(out, c);
+	put_forward(out, c);
+	str_add(out, "}\n");
 }

@@ -80,26 +80,26 @@ static const struct {
 	    "goto take_0" } },
 	{ "both families of both protocols have their listener",
 	  "intercept lan { from lan0; tcp any; udp 53 }", "take_0",
-	  { "meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:10000 "
+	  { "meta nfproto ipv4 meta l4proto tcp notrack tproxy ip to 127.0.0.1:10000 "
 	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:10001 "
+	    "meta nfproto ipv6 meta l4proto tcp notrack tproxy ip6 to [::1]:10001 "
 	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "meta nfproto ipv4 meta l4proto udp tproxy ip to 127.0.0.1:10002 "
+	    "meta nfproto ipv4 meta l4proto udp notrack tproxy ip to 127.0.0.1:10002 "
 	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "meta nfproto ipv6 meta l4proto udp tproxy ip6 to [::1]:10003 "
+	    "meta nfproto ipv6 meta l4proto udp notrack tproxy ip6 to [::1]:10003 "
 	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
 	    "counter accept comment \"nobody listens\"" } },
 	{ "closed: while nobody listens, nothing passes",
 	  "on-failure closed; intercept lan { from lan0; tcp any }", "take_0",
-	  { "meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:10000 "
+	  { "meta nfproto ipv4 meta l4proto tcp notrack tproxy ip to 127.0.0.1:10000 "
 	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:10001 "
+	    "meta nfproto ipv6 meta l4proto tcp notrack tproxy ip6 to [::1]:10001 "
 	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
 	    "counter drop comment \"nobody listens\"" } },
 	{ "another program's listener has one family",
 	  "intercept web { from lan0; tcp 80; deliver 127.0.0.1:3129 }",
 	  "take_0",
-	  { "meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:3129 "
+	  { "meta nfproto ipv4 meta l4proto tcp notrack tproxy ip to 127.0.0.1:3129 "
 	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
 	    "counter accept comment \"nobody listens\"" } },
 	{ "some ports of each protocol",
@@ -194,14 +194,23 @@ static void test_chains(void **state)
 static void test_order(void **state)
 {
 	static const char *const order[] = {
-		"chain prerouting {",
+		"chain client_side {",
+		"hook prerouting priority raw",
 		"iifname \"lo\" accept",
-		"meta mark & 0x3000 == 0x2000 accept",
-		"socket transparent 1 goto divert",
+		"meta mark & 0x3000 != 0 accept",
+		"iifname { \"lan0\", \"veth*\" } jump known_client",
 		"fib daddr type",
 		"127.0.0.0/8",
 		"iifname { \"lan0\", \"veth*\" } jump intercept_0",
 		"iifname { \"b0\" } jump intercept_1",
+		"chain prerouting {",
+		"hook prerouting priority mangle",
+		"meta mark & 0x3000 != 0 accept",
+		"socket transparent 1 goto divert",
+		"chain output {",
+		"oifname { \"lan0\", \"veth*\" } jump to_client",
+		"chain forward {",
+		"oifname { \"b0\" } jump note_inbound",
 	};
 	struct rendered r;
 	const char *at;

@@ -108,6 +108,24 @@ int dgram_recv(int fd, struct dgram_batch *b)
 	return count;
 }
 
+/* Places are exchanged, not overwritten: each has a buffer of its own. */
+size_t dgram_keep_from(struct dgram_batch *b, const struct addr *src)
+{
+	size_t before = b->count;
+
+	for (size_t i = 0; i < b->count;) {
+		struct dgram d = b->dgrams[i];
+
+		if (addr_same_ip(&d.src, src) && d.src.port == src->port) {
+			i++;
+			continue;
+		}
+		b->dgrams[i] = b->dgrams[--b->count];
+		b->dgrams[b->count] = d;
+	}
+	return before - b->count;
+}
+
 int dgram_send(int fd, struct dgram_batch *b, size_t first, size_t count)
 {
 	struct dgram_memory *m = b->memory;

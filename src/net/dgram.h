@@ -41,6 +41,8 @@ void dgram_done(struct dgram_batch *b);
 /* Receive what is there, at most DGRAM_BATCH: the count, or -EAGAIN, or the
  * pending error of the socket (-ECONNREFUSED...). */
 int dgram_recv(int fd, struct dgram_batch *b);
+/* Leave only what came from this address and port; how many went. */
+size_t dgram_keep_from(struct dgram_batch *b, const struct addr *src);
 /* Send dgrams[first..first+count) over a connected socket: how many went, or
  * -errno if the first could not be sent. */
 int dgram_send(int fd, struct dgram_batch *b, size_t first, size_t count);

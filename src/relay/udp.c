@@ -151,10 +151,15 @@ static void read_answers(struct udp *u, struct udp_flow *f)
 
 		if (received <= 0)
 			return; /* empty, or an error that was read already */
-		udp_table_answered(&u->table, f);
+		/* K19: a datagram that came between bind and connect can
+		 * outlive the filter. */
+		count_add(shared_of(u), COUNTER_udp_stranger,
+			  dgram_keep_from(&u->batch, &f->to));
+		if (u->batch.count)
+			udp_table_answered(&u->table, f);
 		bytes = udp_reply(&u->sender, &f->server, &f->client,
 				  &u->batch);
-		note_progress(u, f, 1, bytes, (uint64_t)received);
+		note_progress(u, f, 1, bytes, u->batch.count);
 		if (received < DGRAM_BATCH)
 			return;
 	}
