@@ -5,15 +5,15 @@
  * Two base chains in prerouting.  `client_side`, before conntrack:
  *
  *  1. own packets, and packets that come from this host: never intercepted
- *  2. on intercepted interfaces, packets of transparent sockets: the client
- *     legs of running flows, marked so that they stay here.  Without a bare
- *     SYN, so that a program listening transparently on the wildcard address
- *     cannot catch connections that merely pass.  (`socket wildcard` is not
- *     used for TCP: before Linux 6.12 it leaks a reference to every TIME_WAIT
- *     socket that it looks at.)
- *  3. destinations that are this host's, or special: pass
- *  4. connections that were begun towards a client from outside: pass
- *  5. each intercept whose interface matches: ports, exceptions, rules
+ *  2. each intercept whose interface matches, in this order:
+ *     packets of transparent sockets: the client legs of running flows, marked
+ *     so that they stay here.  Without a bare SYN, so that a program listening
+ *     transparently on the wildcard address cannot catch connections that
+ *     merely pass.  (`socket wildcard` is not used for TCP: before Linux 6.12
+ *     it leaks a reference to every TIME_WAIT socket that it looks at.)
+ *     what is left alone: this host's own and special destinations, and
+ *     connections that were begun towards a client from outside
+ *     ports, exceptions, rules
  *
  * `prerouting`, at priority mangle: the same socket match for what comes from
  * servers, and for ICMP errors.  It stands behind conntrack, because a leg that
@@ -236,8 +236,10 @@ static void put_take(struct str *out, const struct plan *p, size_t intercept)
 static void put_ports_chain(struct str *out, const struct intercept *it,
 			    size_t intercept)
 {
-	str_addf(out, "\t# intercept %s\n\tchain intercept_%zu {\n", it->name,
-		 intercept);
+	str_addf(out,
+		 "\t# intercept %s\n\tchain intercept_%zu {\n"
+		 "\t\tjump known_client\n\t\tjump left_alone\n",
+		 it->name, intercept);
 	for (enum proto proto = 0; proto < PROTO_COUNT; proto++) {
 		const struct port_set *ports = &it->ports[proto];
 
@@ -358,20 +360,32 @@ static void put_for_each(struct str *out, const struct config *c,
 
 static void put_client_side(struct str *out, const struct config *c)
 {
-	str_add(out, "\tchain known_client {\n\t\t");
-	str_addf(out, "%s notrack goto divert\n\t}\n", tcp_socket_match);
 	str_add(out, "\tchain client_side {\n\t\ttype filter hook prerouting "
 		     "priority raw; policy accept;\n");
 	put_own(out, c);
-	put_for_each(out, c, "iifname", "jump known_client");
-	str_add(out, never_intercepted);
-	str_add(out, inbound_pass);
 	for (size_t i = 0; i < c->intercept_count; i++) {
 		if (!c->intercepts[i].ifname_count)
 			continue;
 		put_interfaces(out, &c->intercepts[i], "iifname");
 		str_addf(out, "jump intercept_%zu\n", i);
 	}
+	str_add(out, "\t}\n");
+}
+
+/* Chains that others jump to. */
+static void put_parts(struct str *out, const struct config *c)
+{
+	str_addf(out,
+		 "\tchain divert {\n\t\tmeta mark set meta mark & 0x%x | "
+		 "0x%x counter accept\n\t}\n",
+		 ~c->mask, c->mark);
+	str_addf(out,
+		 "\tchain known_client {\n\t\t%s notrack goto divert\n"
+		 "\t}\n",
+		 tcp_socket_match);
+	str_add(out, "\tchain left_alone {\n");
+	str_add(out, never_intercepted);
+	str_add(out, inbound_pass);
 	str_add(out, "\t}\n");
 }
 
@@ -415,10 +429,7 @@ void nft_render(const struct plan *p, struct str *out)
 
 	str_add(out, "table inet waylay {\n");
 	str_add(out, inbound_sets);
-	str_addf(out,
-		 "\tchain divert {\n\t\tmeta mark set meta mark & 0x%x | "
-		 "0x%x counter accept\n\t}\n",
-		 ~c->mask, c->mark);
+	put_parts(out, c);
 	for (size_t i = 0; i < c->intercept_count; i++)
 		put_intercept(out, p, i);
 	put_client_side(out, c);

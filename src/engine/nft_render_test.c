@@ -65,7 +65,8 @@ static const struct {
 	{ "a gateway takes every port of its interface",
 	  "intercept lan { from lan0; tcp any; udp any; except dst private }",
 	  "intercept_0",
-	  { "meta l4proto tcp goto select_0",
+	  { "jump known_client", "jump left_alone",
+	    "meta l4proto tcp goto select_0",
 	    "meta l4proto udp goto select_0" } },
 	{ "exceptions come first, then everything is taken",
 	  "intercept lan { from lan0; tcp any;"
@@ -105,7 +106,8 @@ static const struct {
 	{ "some ports of each protocol",
 	  "intercept lan { from lan0; tcp 80, 443; udp 53, 1000-2000 }",
 	  "intercept_0",
-	  { "meta l4proto tcp tcp dport { 80, 443 } goto select_0",
+	  { "jump known_client", "jump left_alone",
+	    "meta l4proto tcp tcp dport { 80, 443 } goto select_0",
 	    "meta l4proto udp udp dport { 53, 1000-2000 } goto select_0" } },
 	{ "refusals are carried out in their order, before the listener",
 	  "intercept lan { from lan0; tcp any; udp any }\n"
@@ -194,13 +196,13 @@ static void test_chains(void **state)
 static void test_order(void **state)
 {
 	static const char *const order[] = {
+		"chain left_alone {",
+		"fib daddr type",
+		"127.0.0.0/8",
 		"chain client_side {",
 		"hook prerouting priority raw",
 		"iifname \"lo\" accept",
 		"meta mark & 0x3000 != 0 accept",
-		"iifname { \"lan0\", \"veth*\" } jump known_client",
-		"fib daddr type",
-		"127.0.0.0/8",
 		"iifname { \"lan0\", \"veth*\" } jump intercept_0",
 		"iifname { \"b0\" } jump intercept_1",
 		"chain prerouting {",
