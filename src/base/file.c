@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -134,4 +135,16 @@ int file_replace(const char *path, const struct str *text, struct err *e)
 	rc = replace(real, text, e);
 	free(real);
 	return rc;
+}
+
+int file_in_memory(const char *name, const struct str *text)
+{
+	int fd = memfd_create(name, 0);
+
+	if (fd < 0)
+		return -1;
+	if (write_all(fd, str_get(text), text->len) == 0)
+		return fd;
+	close(fd);
+	return -1;
 }

@@ -21,4 +21,8 @@ int file_read(const char *path, size_t max, struct str *out, struct err *e);
  */
 int file_replace(const char *path, const struct str *text, struct err *e);
 
+/* Text in memory as a descriptor that survives exec, to be opened by its
+ * program as /proc/self/fd/N.  -1 with errno. */
+int file_in_memory(const char *name, const struct str *text);
+
 #endif

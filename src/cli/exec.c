@@ -17,6 +17,7 @@
  */
 #include "cli/cli.h"
 
+#include "base/file.h"
 #include "base/str.h"
 #include "cli/enclave.h"
 #include "cli/exec_log.h"
@@ -30,7 +31,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -181,19 +181,6 @@ static void write_config(const struct job *j, struct str *out)
 	str_add(out, "default -> out\n}\n");
 }
 
-/* Text in memory as a descriptor that survives exec; -1 with errno. */
-static int text_fd(const char *name, const struct str *text)
-{
-	int fd = memfd_create(name, 0);
-
-	if (fd < 0)
-		return -1;
-	if (write(fd, str_get(text), text->len) == (ssize_t)text->len)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 /* --- we ------------------------------------------------------------------ */
 
 static int prepare(struct job *j, struct err *e)
@@ -205,7 +192,7 @@ static int prepare(struct job *j, struct err *e)
 		return -e->code;
 	j->has_v6 = enclave_wants_v6();
 	write_config(j, &config);
-	j->config_fd = text_fd("waylay-exec", &config);
+	j->config_fd = file_in_memory("waylay-exec", &config);
 	str_done(&config);
 	/* Not close-on-exec: the relay uses it. */
 	j->host_ns = open("/proc/self/ns/net", O_RDONLY);

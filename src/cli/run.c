@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 
 #include "base/err.h"
+#include "base/file.h"
 #include "cli/find.h"
 #include "cli/output.h"
 #include "engine/engine.h"
@@ -17,7 +18,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static const char value_bytes[] =
@@ -83,21 +83,6 @@ static int check_config(const struct str *text)
 			"run: the options make no valid configuration");
 }
 
-/* A descriptor that survives exec; -1 with errno. */
-static int write_memfd(const struct str *text)
-{
-	int fd = memfd_create("waylay-run", 0);
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	n = write(fd, str_get(text), text->len); /* memory: all or error */
-	if (n >= 0 && (size_t)n == text->len)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 static int execute(const struct cli *cli, int fd)
 {
 	char path[PATH_MAX];
@@ -115,7 +100,7 @@ static int execute(const struct cli *cli, int fd)
 
 static int write_and_execute(const struct cli *cli, const struct str *text)
 {
-	int fd = write_memfd(text);
+	int fd = file_in_memory("waylay-run", text);
 	int status;
 
 	if (fd < 0)

@@ -180,19 +180,18 @@ void tcp_on_listener(struct loop *loop, struct watch *w, uint32_t events)
 
 int tcp_new(struct worker *w, struct tcp **out)
 {
-	uint32_t udp_max = w->args.config->limits.udp_flows;
+	uint32_t flow_max = w->args.flow_max - w->args.config->limits.udp_flows;
 	struct tcp *t = calloc(1, sizeof(*t));
 	void *flows;
 
 	if (!t)
 		return -ENOMEM;
 	t->worker = w;
-	t->flow_max = w->args.flow_max - udp_max;
 	/* Anonymous memory is touched, and so used, only as flows come. */
-	flows = mmap(NULL, (size_t)t->flow_max * sizeof(struct tcp_flow),
+	flows = mmap(NULL, (size_t)flow_max * sizeof(struct tcp_flow),
 		     PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (flows == MAP_FAILED || pool_init(&t->pool, t->flow_max) < 0 ||
+	if (flows == MAP_FAILED || pool_init(&t->pool, flow_max) < 0 ||
 	    mover_init(&t->mover, w->args.shared) < 0)
 		return -ENOMEM; /* the worker does not start: exit frees */
 	t->flows = flows;

@@ -34,7 +34,6 @@ struct tcp {
 	struct mover mover;
 	struct pool pool;
 	struct tcp_flow *flows; /* by slot; the same slots as shared->flows */
-	uint32_t flow_max;
 };
 
 static inline uint32_t tcp_flow_slot(const struct tcp_flow *f)
