@@ -30,7 +30,7 @@ from waylay import EXIT_OK
 
 # --- the client's port is taken -----------------------------------------------
 
-TAKEN = 40010
+TAKEN = 20010
 
 
 @pytest.fixture
@@ -135,16 +135,16 @@ def test_udp_per_client_binds_one_client_only(
 def test_unanswered_udp_flows_make_room(lab, family, start, resources, udp_server):
     daemon = start("limits { udp-flows 8; }")
     server = udp_server(5000)
-    answered = resources.enter_context(lab.cli.udp(family, 40020))
-    assert ask(answered, server) == (lab.cli.address(family), 40020)
-    first = flow_of(daemon, lab.cli.address(family), 40020) if daemon else {}
+    answered = resources.enter_context(lab.cli.udp(family, 20020))
+    assert ask(answered, server) == (lab.cli.address(family), 20020)
+    first = flow_of(daemon, lab.cli.address(family), 20020) if daemon else {}
     for number in range(50):
-        with lab.cli.udp(family, 41000 + number) as client:
+        with lab.cli.udp(family, 21000 + number) as client:
             client.sendto(b"%d" % number, server.getsockname())
             assert server.recv(10) == b"%d" % number
-    assert ask(answered, server) == (lab.cli.address(family), 40020)
+    assert ask(answered, server) == (lab.cli.address(family), 20020)
     if daemon:
-        again = flow_of(daemon, lab.cli.address(family), 40020)
+        again = flow_of(daemon, lab.cli.address(family), 20020)
         assert again["id"] == first["id"]
         assert counters(daemon)["udp_evicted"] == 50 - 7
         assert len(daemon.flows()) == 8
@@ -168,7 +168,7 @@ def test_answered_udp_flows_never_make_room(lab, family, start, resources, udp_s
     daemon = start("limits { udp-flows 8; }")
     server = udp_server(5000)
     clients = [
-        resources.enter_context(lab.cli.udp(family, 41000 + n)) for n in range(9)
+        resources.enter_context(lab.cli.udp(family, 21000 + n)) for n in range(9)
     ]
     for client in clients[:8]:
         ask(client, server)
@@ -218,8 +218,8 @@ def test_a_silent_udp_flow_ends_and_begins_again(
 ):
     daemon = start(more)
     server = udp_server(port)
-    client = resources.enter_context(lab.cli.udp(family, 40030))
-    own = (lab.cli.address(family), 40030)
+    client = resources.enter_context(lab.cli.udp(family, 20030))
+    own = (lab.cli.address(family), 20030)
     assert ask(client, server) == own
     if daemon:
         spoke = time.monotonic()
@@ -239,7 +239,7 @@ def test_a_udp_flow_that_speaks_lives_on(
 ):
     daemon = start_waylay("timeouts { udp 1s; }")
     server = udp_server(5000)
-    client = resources.enter_context(lab.cli.udp(family, 40031))
+    client = resources.enter_context(lab.cli.udp(family, 20031))
     own = ask(client, server)
     first = flow_of(daemon, *own)
     while flow_of(daemon, *own)["age_ms"] < 2000:
@@ -307,7 +307,7 @@ def test_a_udp_flow_goes_on_within_the_drain_time(
     daemon = start_waylay(DRAIN)
     keeper = pair(family)
     server = udp_server(5000)
-    client = resources.enter_context(lab.cli.udp(family, 40040))
+    client = resources.enter_context(lab.cli.udp(family, 20040))
     own = ask(client, server)
     begin_drain(lab, daemon)
     relayed = LeakObserver(lab.cli)
@@ -386,9 +386,9 @@ def test_a_udp_flow_keeps_its_source_across_reloads(
 ):
     daemon = start()
     server = udp_server(5000)
-    client = resources.enter_context(lab.cli.udp(family, 40050))
+    client = resources.enter_context(lab.cli.udp(family, 20050))
     for _ in range(20):
-        assert ask(client, server) == (lab.cli.address(family), 40050)
+        assert ask(client, server) == (lab.cli.address(family), 20050)
         if daemon:
             assert daemon.reload().returncode == EXIT_OK
 
@@ -400,7 +400,7 @@ def test_an_answer_that_is_under_way_outlives_a_reload(
     daemon = start()
     relayed = LeakObserver(lab.cli)
     server = udp_server(5000)
-    client = resources.enter_context(lab.cli.udp(family, 40051))
+    client = resources.enter_context(lab.cli.udp(family, 20051))
     for _ in range(5):
         client.sendto(b"question", server.getsockname())
         _, peer = server.recvfrom(100)

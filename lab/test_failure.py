@@ -192,7 +192,7 @@ def test_P7_after_an_orderly_end_a_client_port_is_used_again_at_once(
     listener = resources.enter_context(lab.srv.listen(family, 80))
     to = (lab.srv.address(family), 80)
     for is_relayed in (True, False):
-        with lab.cli.connect(to, source_port=40005) as client:
+        with lab.cli.connect(to, source_port=20005) as client:
             server = listener.accept()[0]
             server.close()
             assert client.recv(1) == b""

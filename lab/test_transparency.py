@@ -20,21 +20,21 @@ BOTH_PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
 def test_tcp_keeps_both_addresses(lab, gateway, family, resources):
     listener = resources.enter_context(lab.srv.listen(family, 80))
     client = resources.enter_context(
-        lab.cli.connect((lab.srv.address(family), 80), source_port=40000)
+        lab.cli.connect((lab.srv.address(family), 80), source_port=20000)
     )
     server, peer = listener.accept()
     resources.enter_context(server)
-    assert peer[:2] == (lab.cli.address(family), 40000)
+    assert peer[:2] == (lab.cli.address(family), 20000)
     assert server.getsockname()[:2] == (lab.srv.address(family), 80)
     assert client.getpeername()[:2] == (lab.srv.address(family), 80)
 
 
 def test_udp_keeps_both_addresses(lab, gateway, family, resources):
     server = resources.enter_context(lab.srv.udp(family, 5000))
-    client = resources.enter_context(lab.cli.udp(family, 40000))
+    client = resources.enter_context(lab.cli.udp(family, 20000))
     client.sendto(b"question", server.getsockname())
     data, peer = server.recvfrom(100)
-    assert (data, peer[:2]) == (b"question", (lab.cli.address(family), 40000))
+    assert (data, peer[:2]) == (b"question", (lab.cli.address(family), 20000))
     server.sendto(b"answer", peer)
     data, peer = client.recvfrom(100)
     assert (data, peer[:2]) == (b"answer", (lab.srv.address(family), 5000))
@@ -65,34 +65,34 @@ def test_two_clients_use_the_same_port(lab, gateway, family, resources):
     peers = set()
     for client in (lab.cli, lab.cli2):
         to = (lab.srv.address(family), 80)
-        resources.enter_context(client.connect(to, source_port=40001))
+        resources.enter_context(client.connect(to, source_port=20001))
         server, peer = listener.accept()
         resources.enter_context(server)
         peers.add(peer[:2])
-    assert peers == {(c.address(family), 40001) for c in (lab.cli, lab.cli2)}
+    assert peers == {(c.address(family), 20001) for c in (lab.cli, lab.cli2)}
 
 
 def test_F51_one_client_port_to_two_servers_tcp(lab, gateway, family, resources):
     for server in (lab.srv, lab.srv2):
         listener = resources.enter_context(server.listen(family, 80))
         to = (server.address(family), 80)
-        client = resources.enter_context(lab.cli.connect(to, source_port=40002))
+        client = resources.enter_context(lab.cli.connect(to, source_port=20002))
         accepted, peer = listener.accept()
         resources.enter_context(accepted)
-        assert peer[:2] == (lab.cli.address(family), 40002)
+        assert peer[:2] == (lab.cli.address(family), 20002)
         accepted.sendall(server.name.encode())
         assert client.recv(100) == server.name.encode()
 
 
 def test_F51_one_client_port_to_two_servers_udp(lab, gateway, family, resources):
-    client = resources.enter_context(lab.cli.udp(family, 40003))
+    client = resources.enter_context(lab.cli.udp(family, 20003))
     servers = [resources.enter_context(s.udp(family, 53)) for s in (lab.srv, lab.srv2)]
     for server in servers:
         client.sendto(b"who?", server.getsockname())
         data, peer = server.recvfrom(100)
-        assert (data, peer[:2]) == (b"who?", (lab.cli.address(family), 40003))
+        assert (data, peer[:2]) == (b"who?", (lab.cli.address(family), 20003))
     for server in servers:
-        server.sendto(b"I", (lab.cli.address(family), 40003))
+        server.sendto(b"I", (lab.cli.address(family), 20003))
         assert client.recvfrom(100)[1][:2] == server.getsockname()[:2]
 
 
@@ -103,9 +103,9 @@ def test_F51_a_client_port_is_used_again_at_once(
     listener = resources.enter_context(lab.srv.listen(family, 80))
     for _ in range(5):
         to = (lab.srv.address(family), 80)
-        with lab.cli.connect(to, source_port=40004) as client:
+        with lab.cli.connect(to, source_port=20004) as client:
             server, peer = listener.accept()
-            assert peer[:2] == (lab.cli.address(family), 40004)
+            assert peer[:2] == (lab.cli.address(family), 20004)
             if first_to_close == "server":
                 server.close()
                 assert client.recv(1) == b""
@@ -215,7 +215,7 @@ def test_F53_an_answer_from_another_port_arrives(lab, gateway, family, probe):
 
 
 def test_F53_an_unsolicited_datagram_arrives(lab, gateway, family, resources):
-    client = resources.enter_context(lab.cli.udp(family, 40005))
+    client = resources.enter_context(lab.cli.udp(family, 20005))
     server = resources.enter_context(lab.srv.udp(family, 9006))
     server.sendto(b"news", client.getsockname())
     data, peer = client.recvfrom(10)

@@ -86,7 +86,7 @@ def passed(lab, family, resources):
 @pytest.mark.parametrize("kept", [(), (CAP_NET_RAW,)], ids=["none", "net_raw"])
 def test_passed_socket_binds_to_a_foreign_address(family, passed, plain, kept):
     def bind(sockets):
-        return [outcome(s.bind, (FOREIGN[family], 40000)) for s in sockets]
+        return [outcome(s.bind, (FOREIGN[family], 20000)) for s in sockets]
 
     assert ask_worker(bind, [passed, plain], *kept) == ["", "EADDRNOTAVAIL"]
 
@@ -190,7 +190,7 @@ def test_passed_leg_speaks_for_the_client_with_its_mark(
 
     def use(sockets):
         leg = sockets[0]
-        leg.bind((FOREIGN[family], 40000))
+        leg.bind((FOREIGN[family], 20000))
         leg.connect((lab.srv.address(family), 80))
         leg.sendall(b"question")
         return leg.recv(100).decode()
@@ -209,12 +209,12 @@ def test_passed_leg_speaks_for_the_client_with_its_mark(
 
 def test_only_a_passed_raw_socket_sends_for_others(lab, resources):
     """IPv4 is enough: the option IPPROTO_RAW stands for is set at creation."""
-    receiver = resources.enter_context(lab.cli.udp("v4", 40000))
+    receiver = resources.enter_context(lab.cli.udp("v4", 20000))
     with lab.gw.inside():
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     resources.enter_context(raw)
     source, to = lab.srv.v4, lab.cli.v4
-    datagram = struct.pack("!HHHH", 80, 40000, 8 + 6, 0) + b"answer"
+    datagram = struct.pack("!HHHH", 80, 20000, 8 + 6, 0) + b"answer"
     header = struct.pack(
         "!BBHHHBBH4s4s",
         *(0x45, 0, 20 + len(datagram), 0, 0, 64, socket.IPPROTO_UDP, 0),

@@ -46,7 +46,7 @@ ANY = {"v4": "0.0.0.0", "v6": "::"}
 IP_BIND_ADDRESS_NO_PORT = 24
 TW_REUSE_DELAY = "net.ipv4.tcp_tw_reuse_delay"  # of Linux 6.14, was one second
 
-ports = itertools.count(40000)
+ports = itertools.count(20000)
 
 
 def reuse(s: socket.socket, is_on: bool) -> None:

@@ -42,7 +42,7 @@ TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 SEND_QUEUE, REPAIR_OFF_NO_PROBE = 2, -1
 LOW, HIGH = 5, 1 << 30
 AHEAD, BEHIND, ALIKE = (HIGH, LOW), (LOW, HIGH), (LOW, LOW)  # leg one, leg two
-client_ports = itertools.count(40000)
+client_ports = itertools.count(20000)
 DATA = b"x" * 3000
 
 INVALID = """

@@ -36,7 +36,7 @@ from probe import TRANSPARENT
 from wait import wait_for
 
 PORT = 8080
-CLIENT_PORTS = itertools.count(40000)  # a new one for each TIME_WAIT
+CLIENT_PORTS = itertools.count(20000)  # a new one for each TIME_WAIT
 LISTENER_ADDRESS = {
     ("v4", "wildcard"): "0.0.0.0",
     ("v6", "wildcard"): "::",

@@ -44,7 +44,7 @@ UNDER_LOAD_WITHOUT = 100000  # at most; some dozens are enough
 ANSWERS = 100  # datagrams
 SERVER_PORT = 5000
 
-ports = itertools.count(40000)
+ports = itertools.count(20000)
 
 
 Instruction = tuple[int, int, int, int]  # of struct sock_filter

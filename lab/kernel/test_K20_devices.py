@@ -211,7 +211,7 @@ def test_udp_on_device(lab, device, family, resources):
     server = keep(lab.srv.udp(family, SERVER_PORT))
     at_gateway = keep(datagram_listener(lab.gw, family))
     client = keep(device.client.new_socket(family, socket.SOCK_DGRAM))
-    client.bind((device.client.address(family), 40000))
+    client.bind((device.client.address(family), 20000))
     assert_datagram_is_relayed(lab.gw, client, at_gateway, server)
 
 

@@ -129,16 +129,16 @@ def local_client(lab, link_local, resources):
 
 def test_link_local_tcp_client(lab, link_local, local_client, resources):
     intercepting = resources.enter_context(listener(lab.gw, "v6"))
-    client = local_client(socket.SOCK_STREAM, 40000)
+    client = local_client(socket.SOCK_STREAM, 20000)
     client.connect((lab.srv.v6, 80))
     one = resources.enter_context(accept(intercepting))
     lan0 = index_of(lab.gw, "lan0")
-    assert one.getpeername() == (link_local, 40000, 0, lan0)
+    assert one.getpeername() == (link_local, 20000, 0, lan0)
     assert_alive(client, one)
 
 
 def test_link_local_udp_client(lab, local_client, resources):
-    client = local_client(socket.SOCK_DGRAM, 40001)
+    client = local_client(socket.SOCK_DGRAM, 20001)
     at_gateway = resources.enter_context(datagram_listener(lab.gw, "v6"))
     client.sendto(b"question", (lab.srv.v6, SERVER_PORT))
     data, ancillary, _, peer = at_gateway.recvmsg(100, 100)
@@ -155,8 +155,8 @@ def test_link_local_udp_client(lab, local_client, resources):
 def test_link_local_name_needs_its_scope(lab, link_local, resources):
     lan0 = index_of(lab.gw, "lan0")
     for name, expected in (
-        ((link_local, 40002), "EINVAL"),
-        ((link_local, 40002, 0, lan0), ""),
+        ((link_local, 20002), "EINVAL"),
+        ((link_local, 20002, 0, lan0), ""),
     ):
         s = resources.enter_context(transparent(lab.gw, "v6"))
         assert outcome(s.bind, name) == expected
@@ -219,7 +219,7 @@ def test_udp_with_offloads(lab, offloads, family, resources, size):
     keep(interception(lab.gw))
     server = keep(lab.srv.udp(family, SERVER_PORT))
     at_gateway = keep(datagram_listener(lab.gw, family))
-    client = keep(lab.cli.udp(family, 40000))
+    client = keep(lab.cli.udp(family, 20000))
     client.sendto(BLOCK[:size], server.getsockname())
     data, _, _, peer = at_gateway.recvmsg(MTU_MAX, 100)
     assert data == BLOCK[:size]
