@@ -27,6 +27,30 @@ static const struct doubt {
 	  "t:2:10: warning: upstream \"u\" is never used" },
 	{ "no rules", ANY "rules { }",
 	  "t:2:1: warning: no rule in this block" },
+	{ "rules that all say direct",
+	  ANY "upstream u { via direct }\n"
+	      "rules {\nintercept b tcp -> u\ndst private -> direct\n}\n"
+	      "intercept b { from b9; tcp any; udp 53 }",
+	  "t:1:11: warning: intercept \"z\": every rule for it says direct, so "
+	  "nothing is intercepted" },
+	{ "a rule that says direct to all before others",
+	  ANY "rules {\ntcp -> direct\nintercept z udp -> direct\n"
+	      "dst private -> drop\n}",
+	  "t:1:11: warning: intercept \"z\": every rule for it says direct" },
+	{ "rules for the protocol that an intercept does not have",
+	  "intercept a { from a; tcp 80 }\n"
+	  "rules {\nudp -> drop\ndefault -> direct\n}",
+	  "t:1:11: warning: intercept \"a\": every rule for it says direct" },
+	{ "a rule that says direct to one protocol before others",
+	  ANY "rules {\ntcp -> direct\ndst private -> drop\n}", NULL },
+	{ "a direct rule that is logged", ANY "rules { default -> direct log }",
+	  NULL },
+	{ "an upstream that is direct",
+	  ANY "upstream u { via direct }\nrules { default -> u }", NULL },
+	{ "rules that say direct for what is delivered",
+	  "intercept a { from a; tcp 80; deliver 127.0.0.1:1 }\n"
+	  "rules { default -> direct }",
+	  NULL },
 	{ "an admin page", ANY "admin { http 127.0.0.1:1 }",
 	  "t:2:9: warning: the admin page is not served yet" },
 	{ "a rule behind a wider one",
@@ -64,6 +88,22 @@ static const struct doubt {
 	{ "listeners of two families",
 	  "intercept a { from eth1; tcp 80; deliver 127.0.0.1:1 }\n"
 	  "intercept b { from eth1; tcp 80; deliver [::1]:1 }",
+	  NULL },
+	{ "a listener of both families before one of one",
+	  "intercept a { from eth1; tcp 80; deliver *:1 }\n"
+	  "intercept b { from eth1; tcp 80; deliver [::1]:1 }",
+	  "t:2:11: warning: intercept \"b\" on line 2 is never reached" },
+	{ "a listener of one family before one of both",
+	  "intercept a { from eth1; tcp 80; deliver [::1]:1 }\n"
+	  "intercept b { from eth1; tcp 80; deliver *:1 }",
+	  NULL },
+	{ "an intercept for the user that another excepts",
+	  "intercept a { from host; tcp any; except user proxy }\n"
+	  "intercept b { from host; tcp any; deliver 127.0.0.1:1 }",
+	  NULL },
+	{ "an intercept for the cgroup that another excepts",
+	  "intercept a { from host; tcp any; except cgroup a/b }\n"
+	  "intercept b { from host; tcp any; deliver 127.0.0.1:1 }",
 	  NULL },
 	{ "an intercept for what another excepts",
 	  "intercept a { from eth1; tcp any; except dst private }\n"
@@ -160,6 +200,9 @@ static void test_default(void **state)
 	struct config *none = parse(ANY);
 	struct config *some = parse(ANY "rules { tcp -> drop }");
 	struct config *own = parse(ANY "rules { default -> reject }");
+	struct config *direct = parse(ANY "rules { default -> direct }");
+	struct config *said = parse(ANY "rules { tcp -> drop\n"
+					"default -> direct }");
 
 	(void)state; /* unused */
 	assert_int_equal(none->rule_count, 1);
@@ -168,9 +211,14 @@ static void test_default(void **state)
 	assert_int_equal(some->rules[1].upstream, UPSTREAM_DIRECT);
 	assert_int_equal(own->rule_count, 1);
 	assert_int_equal(own->rules[0].upstream, UPSTREAM_REJECT);
+	/* Alone it relays, behind others it says what it would say written. */
+	assert_false(config_equal(none, direct));
+	assert_true(config_equal(some, said));
 	config_free(none);
 	config_free(some);
 	config_free(own);
+	config_free(direct);
+	config_free(said);
 }
 
 int main(void)

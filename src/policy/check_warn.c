@@ -133,6 +133,58 @@ static void warn_covered_rules(struct parser *p)
 	}
 }
 
+/* --- intercepts that intercept nothing ----------------------------------- */
+
+static unsigned protos_of(const struct intercept *i)
+{
+	unsigned protos = 0;
+
+	for (size_t proto = 0; proto < PROTO_COUNT; proto++) {
+		if (i->ports[proto].count)
+			protos |= 1u << proto;
+	}
+	return protos;
+}
+
+/* Do all rules up to one that takes what is left say direct? */
+static bool is_all_direct(const struct config *c, size_t intercept)
+{
+	unsigned left = protos_of(&c->intercepts[intercept]);
+
+	for (size_t i = 0; i < c->rule_count && left; i++) {
+		const struct rule *r = &c->rules[i];
+
+		if ((r->has_intercept && r->intercept != intercept) ||
+		    !(r->protos & left))
+			continue;
+		if (eval_rule_kind(c, i) != VERDICT_PASS)
+			return false;
+		if (!r->src.count && !r->dst.count && !r->has_ports)
+			left &= ~(unsigned)r->protos;
+	}
+	return true;
+}
+
+static void warn_direct(struct parser *p)
+{
+	const struct config *c = p->config;
+
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		const struct intercept *in = &c->intercepts[i];
+		struct message *m;
+
+		if (in->has_deliver || !is_all_direct(c, i))
+			continue;
+		m = report_warning(p->report, in->at,
+				   "intercept \"%s\": every rule for it says "
+				   "direct, so nothing is intercepted",
+				   in->name);
+		message_help(m, "to have its flows relayed and listed, name an "
+				"upstream: \"upstream out { via direct }\" and "
+				"\"default -> out\"");
+	}
+}
+
 /* --- intercepts that want the same traffic ------------------------------- */
 
 static bool is_pattern(const char *name, size_t *len)
@@ -198,17 +250,22 @@ static bool sources_cover(const struct intercept *outer,
 	return outer->from_host || !inner->from_host;
 }
 
+static bool has_any_family(const struct intercept *i)
+{
+	return !i->has_deliver || i->deliver.family == AF_UNSPEC;
+}
+
 static bool families_meet(const struct intercept *a, const struct intercept *b)
 {
-	return !a->has_deliver || !b->has_deliver ||
+	return has_any_family(a) || has_any_family(b) ||
 	       a->deliver.family == b->deliver.family;
 }
 
 static bool families_cover(const struct intercept *outer,
 			   const struct intercept *inner)
 {
-	return !outer->has_deliver ||
-	       (inner->has_deliver &&
+	return has_any_family(outer) ||
+	       (!has_any_family(inner) &&
 		inner->deliver.family == outer->deliver.family);
 }
 
@@ -242,7 +299,8 @@ static void warn_pair(struct parser *p, const struct intercept *first,
 	const char *proto = NULL;
 	uint16_t port;
 
-	if (first->except_src.count || first->except_dst.count)
+	if (first->except_src.count || first->except_dst.count ||
+	    first->except_user_count || first->except_cgroup_count)
 		return; /* what it excepts goes on to the later one */
 	port = ports_meet(first, later, &proto);
 	if (!port || !sources_meet(first, later) ||
@@ -286,5 +344,6 @@ void check_warn(struct parser *p, const bool *is_list_used)
 	warn_upstreams(p);
 	warn_idle_rules(p);
 	warn_covered_rules(p);
+	warn_direct(p);
 	warn_intercepts(p);
 }

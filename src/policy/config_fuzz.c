@@ -72,18 +72,29 @@ static void try_format(const struct config *c, const char *text, size_t len)
 	str_done(&second);
 }
 
-/* Any packet gets a verdict. */
-static void try_eval(const struct config *c)
+static void expect_verdict(const struct config *c, const char *ifname)
 {
-	struct facts f = { .ifname = "eth1", .proto = PROTO_TCP };
+	struct facts f = { .ifname = ifname,
+			   .proto = PROTO_TCP,
+			   .user = "root",
+			   .cgroup = "system.slice/a.service" };
 	struct verdict v;
 
 	f.src.family = f.dst.family = AF_INET;
-	f.dst.ip[0] = 192;
+	f.src.ip[0] = f.dst.ip[0] = 192;
 	f.dst.port = 443;
 	eval_packet(c, &f, &v);
 	if (v.kind == VERDICT_RELAY && v.rule < 0)
 		abort();
+	if ((v.kind == VERDICT_PASS) != (v.reason != PASS_NONE))
+		abort(); /* what passes has its reason */
+}
+
+/* Any packet gets a verdict. */
+static void try_eval(const struct config *c)
+{
+	expect_verdict(c, "eth1");
+	expect_verdict(c, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

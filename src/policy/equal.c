@@ -3,9 +3,11 @@
  * equal.c - do two configurations say the same?
  *
  * Compares what was written and what follows from it, never places.  A
- * default rule that check.c added equals one that was written.
+ * default rule that check.c added equals one that was written, but where it
+ * is the only rule: then it means something else (eval_rule_kind()).
  */
 #include "policy/policy.h"
+#include "policy/eval.h"
 
 #include <string.h>
 
@@ -58,15 +60,31 @@ static bool equal_lists(const struct list *a, const struct list *b)
 	       equal_prefixes(a->nets, b->nets, a->count);
 }
 
-static bool equal_ifnames(const struct intercept *a, const struct intercept *b)
+static bool equal_words(const char *const *a, size_t a_count,
+			const char *const *b, size_t b_count)
 {
-	if (a->from_host != b->from_host || a->ifname_count != b->ifname_count)
+	if (a_count != b_count)
 		return false;
-	for (size_t i = 0; i < a->ifname_count; i++) {
-		if (strcmp(a->ifnames[i], b->ifnames[i]) != 0)
+	for (size_t i = 0; i < a_count; i++) {
+		if (strcmp(a[i], b[i]) != 0)
 			return false;
 	}
 	return true;
+}
+
+static bool equal_sources(const struct intercept *a, const struct intercept *b)
+{
+	return a->from_host == b->from_host &&
+	       equal_words(a->ifnames, a->ifname_count, b->ifnames,
+			   b->ifname_count);
+}
+
+static bool equal_owners(const struct intercept *a, const struct intercept *b)
+{
+	return equal_words(a->except_users, a->except_user_count,
+			   b->except_users, b->except_user_count) &&
+	       equal_words(a->except_cgroups, a->except_cgroup_count,
+			   b->except_cgroups, b->except_cgroup_count);
 }
 
 static bool equal_intercepts(const struct intercept *a,
@@ -76,7 +94,8 @@ static bool equal_intercepts(const struct intercept *a,
 		if (!equal_ports(&a->ports[i], &b->ports[i]))
 			return false;
 	}
-	return strcmp(a->name, b->name) == 0 && equal_ifnames(a, b) &&
+	return strcmp(a->name, b->name) == 0 && equal_sources(a, b) &&
+	       equal_owners(a, b) &&
 	       equal_nets(&a->except_src, &b->except_src) &&
 	       equal_nets(&a->except_dst, &b->except_dst) &&
 	       equal_ports(&a->except_port, &b->except_port) &&
@@ -152,7 +171,8 @@ bool config_equal(const struct config *a, const struct config *b)
 			return false;
 	}
 	for (size_t i = 0; i < a->rule_count; i++) {
-		if (!equal_rules(&a->rules[i], &b->rules[i]))
+		if (!equal_rules(&a->rules[i], &b->rules[i]) ||
+		    eval_rule_kind(a, i) != eval_rule_kind(b, i))
 			return false;
 	}
 	return true;

@@ -45,10 +45,16 @@ static bool is_many(const struct addr *a)
 	return (a->ip[0] & 0xf0) == 0xe0 || memcmp(a->ip, ones, 4) == 0;
 }
 
-static bool is_special(const struct addr *a)
+/* What no packet from another host may have as its source. */
+static bool is_special_src(const struct addr *a)
 {
 	return is_many(a) || is_unspecified(a) || addr_is_loopback(a) ||
-	       addr_is_link_local(a) || is_v4_mapped(a);
+	       is_v4_mapped(a);
+}
+
+static bool is_special_dst(const struct addr *a)
+{
+	return is_special_src(a) || addr_is_link_local(a);
 }
 
 static bool is_from(const struct intercept *i, const char *ifname)
@@ -65,7 +71,8 @@ static bool is_from(const struct intercept *i, const char *ifname)
 /* A listener of one family cannot take the packets of the other. */
 static bool can_deliver(const struct intercept *i, const struct addr *dst)
 {
-	return !i->has_deliver || i->deliver.family == dst->family;
+	return !i->has_deliver || i->deliver.family == AF_UNSPEC ||
+	       i->deliver.family == dst->family;
 }
 
 static bool is_selected(const struct intercept *i, const struct facts *f)
@@ -74,11 +81,41 @@ static bool is_selected(const struct intercept *i, const struct facts *f)
 	       port_set_has(&i->ports[f->proto], f->dst.port);
 }
 
+static bool is_user_excepted(const struct intercept *i, const char *user)
+{
+	for (size_t n = 0; user && n < i->except_user_count; n++) {
+		if (strcmp(i->except_users[n], user) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* a/b against a/b or a; a/bc is not below a/b. */
+static bool is_in_cgroup(const char *cgroup, const char *ancestor)
+{
+	size_t len = strlen(ancestor);
+
+	return strncmp(cgroup, ancestor, len) == 0 &&
+	       (!cgroup[len] || cgroup[len] == '/');
+}
+
+static bool is_cgroup_excepted(const struct intercept *i, const char *cgroup)
+{
+	for (size_t n = 0; cgroup && n < i->except_cgroup_count; n++) {
+		if (is_in_cgroup(cgroup, i->except_cgroups[n]))
+			return true;
+	}
+	return false;
+}
+
+/* Users and cgroups: only an intercept `from host` has any, and that selects
+ * no packet of another host. */
 static bool is_excepted(const struct intercept *i, const struct facts *f)
 {
 	return net_set_has(&i->except_src.set, &f->src) ||
 	       net_set_has(&i->except_dst.set, &f->dst) ||
-	       port_set_has(&i->except_port, f->dst.port);
+	       port_set_has(&i->except_port, f->dst.port) ||
+	       is_user_excepted(i, f->user) || is_cgroup_excepted(i, f->cgroup);
 }
 
 static bool is_rule_for(const struct rule *r, size_t intercept,
@@ -119,10 +156,25 @@ static enum verdict_kind kind_of_upstream(enum upstream_kind kind)
 	return VERDICT_RELAY;
 }
 
+/* Nobody wrote a rule: relay all, so that what is intercepted is seen. */
+static bool has_no_rules(const struct config *c)
+{
+	return c->rule_count == 1 && !c->rules[0].at.line;
+}
+
+enum verdict_kind eval_rule_kind(const struct config *c, size_t rule)
+{
+	const struct rule *r = &c->rules[rule];
+
+	if (r->upstream == UPSTREAM_DIRECT && !r->is_logged && !has_no_rules(c))
+		return VERDICT_PASS;
+	return kind_of_upstream(c->upstreams[r->upstream].kind);
+}
+
 static void take(const struct config *c, size_t intercept,
 		 const struct facts *f, struct verdict *out)
 {
-	size_t rule, upstream;
+	size_t rule;
 
 	out->reason = PASS_NONE;
 	out->intercept = (int)intercept;
@@ -131,10 +183,11 @@ static void take(const struct config *c, size_t intercept,
 		return;
 	}
 	rule = eval_rules(c, intercept, f->proto, &f->src, &f->dst);
-	upstream = c->rules[rule].upstream;
-	out->kind = kind_of_upstream(c->upstreams[upstream].kind);
+	out->kind = eval_rule_kind(c, rule);
+	if (out->kind == VERDICT_PASS)
+		out->reason = PASS_DIRECT;
 	out->rule = (int)rule;
-	out->upstream = (int)upstream;
+	out->upstream = (int)c->rules[rule].upstream;
 }
 
 /* Offer the packet to each intercept until one takes it. */
@@ -164,8 +217,12 @@ void eval_packet(const struct config *c, const struct facts *f,
 	*out = v;
 	if (f->is_dst_local)
 		out->reason = PASS_DST_LOCAL;
-	else if (is_special(&f->dst))
+	else if (is_special_dst(&f->dst))
 		out->reason = PASS_DST_SPECIAL;
+	else if (f->ifname && f->is_src_local)
+		out->reason = PASS_SRC_LOCAL;
+	else if (f->ifname && is_special_src(&f->src))
+		out->reason = PASS_SRC_SPECIAL;
 	else
 		offer(c, f, out);
 }
@@ -189,11 +246,15 @@ const char *pass_reason_name(enum pass_reason reason)
 		[PASS_NONE] = "it does not pass",
 		[PASS_DST_LOCAL] = "addressed to this host",
 		[PASS_DST_SPECIAL] = "an address that is never intercepted",
+		[PASS_SRC_LOCAL] = "comes from an interface with an address "
+				   "of this host",
+		[PASS_SRC_SPECIAL] = "a source that no packet may have",
 		[PASS_NO_INTERCEPT] = "no intercept selects it",
 		[PASS_EXCEPT] = "excepted",
+		[PASS_DIRECT] = "a rule sends it direct",
 	};
 
-	static_assert(sizeof(names) / sizeof(names[0]) == PASS_EXCEPT + 1,
+	static_assert(sizeof(names) / sizeof(names[0]) == PASS_DIRECT + 1,
 		      "every reason has a name");
 	return names[reason];
 }

@@ -4,7 +4,7 @@
  *
  * Any bytes may come in; the lexer never fails, it hands out TOKEN_BAD with
  * a sentence instead.  It allocates nothing and looks at each byte once, so
- * 16 MiB of garbage cost what 16 MiB of text cost.  Comments and newlines are
+ * 64 MiB of garbage cost what 64 MiB of text cost.  Comments and newlines are
  * tokens, because the formatter needs the first and the grammar the second.
  * Read statement.h next.
  */

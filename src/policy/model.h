@@ -28,9 +28,11 @@ enum {
 	UPSTREAMS_MAX = 256, /* the three built in included */
 	LISTS_MAX = 256,
 	RULES_MAX = 4096,
-	IFNAMES_MAX = 64,      /* in one intercept */
-	IFNAME_BYTES_MAX = 15, /* with the * of a pattern */
-	CONFIG_BYTES_MAX = 16 * 1024 * 1024,
+	IFNAMES_MAX = 64,		     /* in one intercept */
+	IFNAME_BYTES_MAX = 15,		     /* with the * of a pattern */
+	USERS_MAX = 64,			     /* excepted by one intercept */
+	CGROUPS_MAX = 16,		     /* the same */
+	CONFIG_BYTES_MAX = 64 * 1024 * 1024, /* a million prefixes */
 };
 
 /* A place in the text, for messages.  line 0: not from the text. */
@@ -102,11 +104,20 @@ struct intercept {
 	const char **ifnames; /* "eth1", "veth-apps*" (trailing * only) */
 	size_t ifname_count;
 	bool from_host; /* `from host`: this machine's own traffic */
+	/* `except user`, `except cgroup`: only with from_host.  Not looked up;
+	 * none is there twice. */
+	const char **except_users;   /* a name, or a number without zeros in */
+	size_t except_user_count;    /* front: "proxy", "svc$", "1000" */
+	const char **except_cgroups; /* paths below the root of cgroup2 */
+	size_t except_cgroup_count;  /* without slashes at the ends */
 	struct port_set ports[PROTO_COUNT];
 	struct net_expr except_src, except_dst;
 	struct port_set except_port; /* destination ports */
 	bool has_deliver;
-	struct addr deliver; /* another program's transparent listener */
+	/* Another program's transparent listener.  Family AF_UNSPEC
+	 * (`deliver *:PORT`): at the first address of the interface where the
+	 * packet arrives, as `--on-port` without `--on-ip` does. */
+	struct addr deliver;
 	bool require_listener;
 	struct place at;
 };
@@ -189,7 +200,8 @@ struct config {
 	struct upstream *upstreams; /* built-ins first */
 	size_t upstream_count;
 	struct rule *rules; /* in order; check.c appends `default -> direct`
-			     * (place.line 0) when the text has no default */
+			     * (place.line 0) when the text has no default.
+			     * eval_rule_kind() says what that means */
 	size_t rule_count;
 	bool has_admin_http;
 	struct addr admin_http;

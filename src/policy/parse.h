@@ -13,6 +13,7 @@
  *	parse.c            the walk, and the statements outside of blocks
  *	parse_settings.c   log, timeouts, limits, admin
  *	parse_intercept.c  intercept, list
+ *	parse_owner.c      users and cgroups
  *	parse_upstream.c   upstream
  *	parse_rules.c      rules
  *	parse_values.c     numbers, durations, choices, names
@@ -47,9 +48,13 @@ struct ref {
 	struct place at;
 };
 
-/* What check.c asks of an `upstream` when its block ends; line 0: not said. */
+/* What is asked of an `upstream` and of an `intercept` when its block ends;
+ * line 0: not said. */
 struct upstream_notes {
 	struct place via, source, to;
+};
+struct intercept_notes {
+	struct place user, cgroup; /* behind `except` */
 };
 
 struct parser {
@@ -70,6 +75,7 @@ struct parser {
 	struct ref *refs; /* in the configuration's arena */
 	size_t ref_count;
 	struct upstream_notes upstream;
+	struct intercept_notes intercept;
 	struct place default_at; /* the default rule; line 0: none yet */
 	struct place rules_at;	 /* the word `rules` */
 	bool is_out_of_memory;
@@ -167,8 +173,16 @@ bool value_addr_port(struct parser *p, const char *what, struct addr *out);
 /* As above, but the port may be missing: then it is 0. */
 bool value_addr_maybe_port(struct parser *p, const char *what,
 			   struct addr *out);
+/* As value_addr_port(), or `*:PORT`: then the family is AF_UNSPEC. */
+bool value_listener(struct parser *p, const char *what, struct addr *out);
 /* "an address", "a network"...: what text looks like, or NULL. */
 const char *describe_value(const char *text);
+
+/* --- parse_owner.c ------------------------------------------------------- */
+
+/* Append to what the intercept excepts. */
+bool value_users(struct parser *p, struct intercept *i);
+bool value_cgroups(struct parser *p, struct intercept *i);
 
 /* --- check.c ------------------------------------------------------------- */
 

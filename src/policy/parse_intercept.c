@@ -5,6 +5,7 @@
  */
 #include "policy/parse.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* --- intercept ----------------------------------------------------------- */
@@ -38,6 +39,7 @@ static void *open_intercept(struct parser *p)
 	i += c->intercept_count++;
 	i->name = parse_keep(p, w->text);
 	i->at = w->at;
+	p->intercept = (struct intercept_notes){ .user.line = 0 };
 	return i;
 }
 
@@ -147,25 +149,35 @@ static bool except_port(struct parser *p, void *subject)
 			   &((struct intercept *)subject)->except_port);
 }
 
+/* Both before the words are read: the place is that of `user`, `cgroup`. */
+static bool except_user(struct parser *p, void *subject)
+{
+	p->intercept.user = p->words[p->word_next - 1].at;
+	return value_users(p, subject);
+}
+
+static bool except_cgroup(struct parser *p, void *subject)
+{
+	p->intercept.cgroup = p->words[p->word_next - 1].at;
+	return value_cgroups(p, subject);
+}
+
 static bool parse_except(struct parser *p, const struct keyword *k,
 			 void *subject)
 {
 	static const char *const words[] = { "src",  "dst",    "port",
 					     "user", "cgroup", NULL };
-	static bool (*const parse[])(struct parser *, void *) = { except_src,
-								  except_dst,
-								  except_port };
-	const struct word *w = word_peek(p);
+	static bool (*const parse[])(struct parser *, void *) = {
+		except_src, except_dst, except_port, except_user, except_cgroup
+	};
 	unsigned choice;
 
+	static_assert(sizeof(parse) / sizeof(parse[0]) + 1 ==
+			      sizeof(words) / sizeof(words[0]),
+		      "a function for each word");
 	(void)k; /* has no more to say */
-	if (!value_choice(p, "exception", words, &choice))
-		return false;
-	if (choice < sizeof(parse) / sizeof(parse[0]))
-		return parse[choice](p, subject);
-	(void)report_error(p->report, w->at,
-			   "\"except %s\" is not supported yet", w->text);
-	return false;
+	return value_choice(p, "exception", words, &choice) &&
+	       parse[choice](p, subject);
 }
 
 static bool parse_deliver(struct parser *p, const struct keyword *k,
@@ -173,7 +185,7 @@ static bool parse_deliver(struct parser *p, const struct keyword *k,
 {
 	struct intercept *i = subject;
 
-	if (!value_addr_port(p, k->name, &i->deliver))
+	if (!value_listener(p, k->name, &i->deliver))
 		return false;
 	i->has_deliver = true;
 	return true;
@@ -190,6 +202,21 @@ static bool parse_require(struct parser *p, const struct keyword *k,
 		return false;
 	i->require_listener = choice;
 	return true;
+}
+
+/* Of forwarded packets nobody knows more than the addresses. */
+static void check_owner(struct parser *p, const struct intercept *i,
+			const char *noun, struct place at)
+{
+	struct message *m;
+
+	if (!at.line || !i->ifname_count)
+		return;
+	m = report_error(p->report, at,
+			 "\"except %s\" needs \"from host\": what arrives from "
+			 "an interface has no %s here",
+			 noun, noun);
+	message_help(m, "other hosts are excepted by address: except src");
 }
 
 static void close_intercept(struct parser *p, void *subject)
@@ -211,6 +238,14 @@ static void close_intercept(struct parser *p, void *subject)
 				   "intercept \"%s\": \"require-listener\" "
 				   "needs \"deliver\"",
 				   i->name);
+	if (i->require_listener && i->has_deliver && !i->deliver.family)
+		(void)report_error(p->report, i->at,
+				   "intercept \"%s\": \"require-listener\" "
+				   "needs an address in \"deliver\": with * "
+				   "there is no one listener to ask for",
+				   i->name);
+	check_owner(p, i, "user", p->intercept.user);
+	check_owner(p, i, "cgroup", p->intercept.cgroup);
 }
 
 static const struct keyword intercept_keywords[] = {

@@ -253,6 +253,36 @@ bool value_addr_port(struct parser *p, const char *what, struct addr *out)
 	return false;
 }
 
+static void report_listener(struct parser *p, const struct word *w,
+			    const char *what)
+{
+	struct message *m;
+
+	m = report_error(p->report, w->at,
+			 "\"%s\" needs a port behind *, not \"%s\"", what,
+			 w->text);
+	message_help(m, "such as *:8080; ports go from 1 to 65535");
+}
+
+bool value_listener(struct parser *p, const char *what, struct addr *out)
+{
+	const struct word *w = word_peek(p);
+	uint64_t port;
+
+	if (!w || *w->text != '*')
+		return value_addr_port(p, what, out);
+	w = word_take(p, "an address and a port");
+	if (!w)
+		return false;
+	if (w->text[1] != ':' || !number_parse(w->text + 2, 65535, &port) ||
+	    !port) {
+		report_listener(p, w, what);
+		return false;
+	}
+	*out = (struct addr){ .port = (uint16_t)port };
+	return true;
+}
+
 bool value_addr_maybe_port(struct parser *p, const char *what, struct addr *out)
 {
 	const struct word *w = word_peek(p);

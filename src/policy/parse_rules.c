@@ -238,8 +238,8 @@ static void close_rules(struct parser *p, void *subject)
 
 	if (!c->rule_count)
 		(void)report_warning(p->report, p->rules_at,
-				     "no rule in this block: all traffic goes "
-				     "direct");
+				     "no rule in this block: all traffic is "
+				     "relayed to the servers themselves");
 }
 
 static void *open_rules(struct parser *p)

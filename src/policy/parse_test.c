@@ -62,7 +62,12 @@ static const struct right {
 	{ "an interface name may need quotes",
 	  "intercept a { from \"we\\\"i{rd#\", \"a,b\"; tcp 1 }" },
 	{ "this host can be the source",
-	  "intercept a { from host; tcp 80; except dst private }" },
+	  "intercept a { from host; tcp 80; except dst private }\n"
+	  "intercept b { from host; udp 53; except user proxy, 0;"
+	  " except cgroup /system.slice/dns.service; deliver 127.0.0.1:53 }" },
+	{ "a listener can be anywhere",
+	  "intercept a { from eth0; tcp 80; deliver *:3129;"
+	  " require-listener no }" },
 	{ "a direct upstream may have another server",
 	  "upstream u { via direct; to 2001:db8::1 }\n"
 	  "upstream v { to [2001:db8::1]:53; via direct }\n"
@@ -192,11 +197,24 @@ static const struct wrong {
 	  "\"host\" stands alone", NULL },
 	{ "an unknown exception", INTERCEPT("except dest ::/0"), "1:42",
 	  "unknown exception \"dest\"", "did you mean \"dst\"?" },
-	{ "exceptions by user come later", INTERCEPT("except user root"),
-	  "1:42", "\"except user\" is not supported yet", NULL },
 	{ "a listener without a port", INTERCEPT("deliver ::1"), "1:43",
 	  "\"deliver\" needs an address and a port, not \"::1\"",
 	  "did you mean \"[::1]:PORT\"?" },
+	{ "a listener anywhere without a port", INTERCEPT("deliver *"), "1:43",
+	  "\"deliver\" needs a port behind *, not \"*\"", "such as *:8080" },
+	{ "a listener anywhere on port 0", INTERCEPT("deliver *:0"), "1:43",
+	  "needs a port behind *, not \"*:0\"", "from 1 to 65535" },
+	{ "a listener anywhere on port 65536", INTERCEPT("deliver *:65536"),
+	  "1:43", "needs a port behind *, not \"*:65536\"", NULL },
+	{ "two listeners anywhere", INTERCEPT("deliver *:80, *:81"), "1:49",
+	  "only one value can stand here", NULL },
+	{ "an upstream anywhere", UPSTREAM("via proxy-protocol-v1 *:80"),
+	  "1:36", "needs an address and a port, not \"*:80\"", NULL },
+	{ "a required listener that can be anywhere",
+	  INTERCEPT("deliver *:80; require-listener yes"), "1:11",
+	  "\"require-listener\" needs an address in \"deliver\": with * there "
+	  "is no one listener to ask for",
+	  NULL },
 	{ "a required listener that is not named",
 	  INTERCEPT("require-listener yes"), "1:11",
 	  "\"require-listener\" needs \"deliver\"", NULL },

@@ -51,7 +51,7 @@ static void read_config(struct parser *p, const char *text, size_t len)
 {
 	if (len > CONFIG_BYTES_MAX) {
 		(void)report_error(p->report, (struct place){ 0 },
-				   "the file is larger than 16 MiB");
+				   "the file is larger than 64 MiB");
 		return;
 	}
 	lex_init(&p->lexer, text, len);

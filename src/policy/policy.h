@@ -37,6 +37,10 @@ void messages_done(struct messages *m);
  * config_parse() of it gives an equal model. */
 void config_print(const struct config *c, struct str *out);
 
+/* Where an intercept delivers, as the text says it: "127.0.0.1:3129", or
+ * "*:80".  Writes at most ADDR_TEXT_MAX bytes and returns buf. */
+char *deliver_format(const struct addr *deliver, char *buf);
+
 /* Equal in meaning and in words: places are not compared. */
 bool config_equal(const struct config *a, const struct config *b);
 

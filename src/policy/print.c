@@ -11,6 +11,7 @@
 #include "policy/policy.h"
 #include "policy/words.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -59,7 +60,7 @@ static void print_word(const char *word, struct str *out)
 {
 	if (!word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
 			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			       "0123456789_.:*@+-")]) {
+			       "0123456789_.:*@+/$\\-")]) {
 		str_add(out, word);
 		return;
 	}
@@ -263,15 +264,14 @@ static void print_list(const struct list *l, struct str *out)
 	str_add(out, "}\n");
 }
 
-static void print_from(const struct intercept *i, struct str *out)
+static void print_words(const char *head, const char *const *words,
+			size_t count, bool can_repeat, struct str *out)
 {
-	struct items items = begin_items(out, "from", false);
+	struct items items = begin_items(out, head, can_repeat);
 
-	if (i->from_host)
-		str_add(out, " host");
-	for (size_t n = 0; n < i->ifname_count; n++) {
+	for (size_t i = 0; i < count; i++) {
 		next_item(&items);
-		print_word(i->ifnames[n], out);
+		print_word(words[i], out);
 	}
 	str_add(out, "\n");
 }
@@ -291,6 +291,20 @@ static void print_excepts(const struct config *c, const struct intercept *i,
 		print_ports("except port", &i->except_port, true, out);
 		str_add(out, "\n");
 	}
+	if (i->except_user_count)
+		print_words("except user", i->except_users,
+			    i->except_user_count, true, out);
+	if (i->except_cgroup_count)
+		print_words("except cgroup", i->except_cgroups,
+			    i->except_cgroup_count, true, out);
+}
+
+char *deliver_format(const struct addr *deliver, char *buf)
+{
+	if (deliver->family)
+		return addr_format(deliver, buf);
+	(void)snprintf(buf, ADDR_TEXT_MAX, "*:%u", deliver->port); /* fits */
+	return buf;
 }
 
 static void print_intercept(const struct config *c, const struct intercept *i,
@@ -299,7 +313,10 @@ static void print_intercept(const struct config *c, const struct intercept *i,
 	char buf[ADDR_TEXT_MAX];
 
 	str_addf(out, "\nintercept %s {\n", i->name);
-	print_from(i, out);
+	if (i->from_host)
+		str_add(out, "from host\n");
+	else
+		print_words("from", i->ifnames, i->ifname_count, false, out);
 	for (size_t proto = 0; proto < PROTO_COUNT; proto++) {
 		if (!i->ports[proto].count)
 			continue;
@@ -308,7 +325,7 @@ static void print_intercept(const struct config *c, const struct intercept *i,
 	}
 	print_excepts(c, i, out);
 	if (i->has_deliver)
-		str_addf(out, "deliver %s\n", addr_format(&i->deliver, buf));
+		str_addf(out, "deliver %s\n", deliver_format(&i->deliver, buf));
 	if (i->require_listener)
 		str_add(out, "require-listener yes\n");
 	str_add(out, "}\n");

@@ -3,11 +3,12 @@
  * random_test.c - configurations that nobody would write.
  *
  * Texts are drawn from the grammar.  Each must be read, print as a text that
- * reads as the same, survive the formatter, and judge random packets as a
- * naive evaluator does, which knows the terms as written and no sets.  A
- * failure prints its seed; set WAYLAY_SEED to repeat it.
+ * reads as the same, survive the formatter, and judge random packets as the
+ * naive evaluator does (naive.h).  A failure prints its seed; set WAYLAY_SEED
+ * to repeat it.
  */
 #include "policy/eval.h"
+#include "policy/naive.h"
 #include "policy/policy.h"
 
 #include <setjmp.h>
@@ -124,15 +125,51 @@ static void add_settings(unsigned short rnd[3], struct str *out)
 	}
 }
 
+/* Some of them, each once. */
+static void add_owners(unsigned short rnd[3], const char *keyword,
+		       const char *const *owners, struct str *out)
+{
+	for (bool is_open = false; *owners; owners++) {
+		if (draw(rnd, 3))
+			continue;
+		if (!is_open || draw(rnd, 2))
+			str_addf(out, "; except %s %s", keyword, *owners);
+		else
+			str_addf(out, ", %s", *owners);
+		is_open = true;
+	}
+}
+
+static void add_source(unsigned short rnd[3], struct str *out)
+{
+	static const char *const froms[] = { "eth0", "eth1", "eth*, \"a,b\"",
+					     "*", "et*, v0" };
+	static const char *const users[] = { "alice", "1000", "007", "svc$",
+					     NULL };
+	static const char *const cgroups[] = { "/system.slice/",
+					       "system.slice/a.service",
+					       "\"/a b/\"", "user.slice/\\x2d",
+					       NULL };
+
+	if (draw(rnd, 4)) {
+		str_addf(out, "from %s", PICK(rnd, froms));
+		return;
+	}
+	str_add(out, "from host");
+	add_owners(rnd, "user", users, out);
+	add_owners(rnd, "cgroup", cgroups, out);
+}
+
 static void add_intercept(unsigned short rnd[3], unsigned index,
 			  struct str *out)
 {
-	static const char *const froms[] = { "eth0", "eth1", "eth*, \"a,b\"",
-					     "host", "*",    "et*, v0" };
-
+	static const char *const listeners[] = { "127.0.0.1:7", "[::1]:7",
+						 "*:7" };
 	unsigned udp = draw(rnd, 3);
 
-	str_addf(out, "intercept i%u { from %s; tcp", index, PICK(rnd, froms));
+	str_addf(out, "intercept i%u { ", index);
+	add_source(rnd, out);
+	str_add(out, "; tcp");
 	add_ports(rnd, out);
 	if (udp)
 		str_add(out, udp == 1 ? "; udp" : "; udp off");
@@ -147,8 +184,7 @@ static void add_intercept(unsigned short rnd[3], unsigned index,
 		add_ports(rnd, out);
 	}
 	if (!draw(rnd, 4))
-		str_addf(out, "; deliver %s",
-			 draw(rnd, 2) ? "127.0.0.1:7" : "[::1]:7");
+		str_addf(out, "; deliver %s", PICK(rnd, listeners));
 	str_add(out, " } # intercept\n");
 }
 
@@ -169,8 +205,9 @@ static void add_upstream(unsigned short rnd[3], unsigned index, struct str *out)
 
 static void add_rule(unsigned short rnd[3], struct str *out)
 {
-	static const char *const targets[] = { "u0", "u1", "u2", "direct",
-					       "drop log" };
+	static const char *const targets[] = { "u0",	     "u1",
+					       "u2",	     "direct",
+					       "direct log", "drop log" };
 	size_t start = out->len;
 
 	if (draw(rnd, 2)) {
@@ -196,6 +233,9 @@ static void add_rule(unsigned short rnd[3], struct str *out)
 
 static void draw_text(unsigned short rnd[3], struct str *out)
 {
+	static const char *const ends[] = { "default -> u1 }",
+					    "default -> direct }", "}" };
+
 	add_settings(rnd, out);
 	for (unsigned i = 0; i < LISTS; i++) {
 		str_addf(out, "\nlist l%u { net", i);
@@ -212,186 +252,117 @@ static void draw_text(unsigned short rnd[3], struct str *out)
 	str_add(out, "rules {\n");
 	for (unsigned i = draw(rnd, 6); i; i--)
 		add_rule(rnd, out);
-	str_add(out, draw(rnd, 2) ? "default -> u1 }" : "}");
-}
-
-/* --- a naive evaluator --------------------------------------------------- */
-
-static bool is_in(const struct prefix *p, const struct addr *a)
-{
-	bool is_equal = p->net.family == a->family;
-
-	for (unsigned i = 0; i < p->len && is_equal; i++)
-		is_equal = !((p->net.ip[i / 8] ^ a->ip[i / 8]) & 0x80 >> i % 8);
-	return is_equal;
-}
-
-static bool is_private(const struct addr *a)
-{
-	const uint8_t *ip = a->ip;
-	static const uint8_t one[16] = { [15] = 1 };
-
-	if (a->family == AF_INET6)
-		return (ip[0] & 0xfe) == 0xfc || memcmp(ip, one, 16) == 0 ||
-		       (ip[0] == 0xfe && ip[1] >= 0x80 && ip[1] < 0xc0);
-	return ip[0] == 10 || ip[0] == 127 ||
-	       (ip[0] == 172 && ip[1] >= 16 && ip[1] < 32) ||
-	       (ip[0] == 192 && ip[1] == 168) ||
-	       (ip[0] == 169 && ip[1] == 254) ||
-	       (ip[0] == 100 && ip[1] >= 64 && ip[1] < 128);
-}
-
-static bool naive_nets(const struct config *c, const struct net_expr *e,
-		       const struct addr *a)
-{
-	for (size_t i = 0; i < e->count; i++) {
-		const struct net_term *t = &e->terms[i];
-		const struct list *l = &c->lists[t->list];
-
-		if (t->kind == NET_TERM_PRIVATE && is_private(a))
-			return true;
-		if (t->kind == NET_TERM_PREFIX && is_in(&t->prefix, a))
-			return true;
-		for (size_t n = 0; t->kind == NET_TERM_LIST && n < l->count;
-		     n++) {
-			if (is_in(&l->nets[n], a))
-				return true;
-		}
-	}
-	return false;
-}
-
-static bool naive_ports(const struct port_set *s, uint16_t port)
-{
-	for (size_t i = 0; i < s->count; i++) {
-		if (port >= s->ranges[i].first && port <= s->ranges[i].last)
-			return true;
-	}
-	return false;
-}
-
-static bool naive_from(const struct intercept *in, const char *ifname)
-{
-	if (!ifname)
-		return in->from_host;
-	for (size_t i = 0; i < in->ifname_count; i++) {
-		const char *p = in->ifnames[i], *s = ifname;
-
-		while (*p && *p == *s)
-			p++, s++;
-		if (*p == '*' || (!*p && !*s))
-			return true;
-	}
-	return false;
-}
-
-/* The intercept that takes it, or -1; the packets drawn are never special. */
-static int naive_intercept(const struct config *c, const struct facts *f,
-			   bool *is_excepted)
-{
-	*is_excepted = false;
-	for (size_t i = 0; i < c->intercept_count; i++) {
-		const struct intercept *in = &c->intercepts[i];
-
-		if (!naive_from(in, f->ifname) ||
-		    !naive_ports(&in->ports[f->proto], f->dst.port))
-			continue;
-		if (in->has_deliver && in->deliver.family != f->dst.family)
-			continue;
-		if (!naive_nets(c, &in->except_src, &f->src) &&
-		    !naive_nets(c, &in->except_dst, &f->dst) &&
-		    !naive_ports(&in->except_port, f->dst.port))
-			return (int)i;
-		*is_excepted = true;
-	}
-	return -1;
-}
-
-static int naive_rule(const struct config *c, size_t intercept,
-		      const struct facts *f)
-{
-	for (size_t i = 0; i < c->rule_count; i++) {
-		const struct rule *r = &c->rules[i];
-
-		if (r->has_intercept && r->intercept != intercept)
-			continue;
-		if (!(r->protos >> f->proto & 1))
-			continue;
-		if (r->src.count && !naive_nets(c, &r->src, &f->src))
-			continue;
-		if (r->dst.count && !naive_nets(c, &r->dst, &f->dst))
-			continue;
-		if (r->has_ports && !naive_ports(&r->ports, f->dst.port))
-			continue;
-		return (int)i;
-	}
-	return -1;
-}
-
-static struct verdict naive_verdict(const struct config *c,
-				    const struct facts *f)
-{
-	static const enum verdict_kind kinds[] = {
-		[UPSTREAM_DIRECT] = VERDICT_RELAY,
-		[UPSTREAM_REJECT] = VERDICT_REJECT,
-		[UPSTREAM_DROP] = VERDICT_DROP,
-		[UPSTREAM_PROXY_V1] = VERDICT_RELAY,
-		[UPSTREAM_PROXY_V2] = VERDICT_RELAY,
-	};
-	struct verdict v = { VERDICT_PASS, PASS_NO_INTERCEPT, -1, -1, -1 };
-	bool is_excepted;
-
-	v.intercept = naive_intercept(c, f, &is_excepted);
-	if (v.intercept < 0) {
-		if (is_excepted)
-			v.reason = PASS_EXCEPT;
-		return v;
-	}
-	v.reason = PASS_NONE;
-	v.kind = VERDICT_DELIVER;
-	if (c->intercepts[v.intercept].has_deliver)
-		return v;
-	v.rule = naive_rule(c, (size_t)v.intercept, f);
-	v.upstream = (int)c->rules[v.rule].upstream;
-	v.kind = kinds[c->upstreams[v.upstream].kind];
-	return v;
+	str_add(out, PICK(rnd, ends));
 }
 
 /* --- the comparison ------------------------------------------------------ */
 
-static struct facts draw_facts(unsigned short rnd[3])
+struct address {
+	const char *text;
+	bool is_special_src, is_special_dst;
+};
+
+/* What is drawn of a packet, and what its addresses are known to be. */
+struct packet {
+	struct facts facts;
+	const struct address *src, *dst;
+};
+
+static const struct address v4[] = {
+	{ "198.51.100.7:1", false, false },  { "198.51.100.3:1", false, false },
+	{ "203.0.113.127:1", false, false }, { "10.1.1.1:1", false, false },
+	{ "203.0.113.200:1", false, false }, { "9.9.9.9:1", false, false },
+	{ "100.64.0.1:1", false, false },    { "172.31.0.1:1", false, false },
+	{ "198.51.100.4:1", false, false },  { "192.0.2.1:1", false, false },
+	{ "169.254.3.3:1", false, true },    { "127.0.0.5:1", true, true },
+	{ "0.0.0.9:1", true, true },	     { "239.1.1.1:1", true, true },
+};
+
+static const struct address v6[] = {
+	{ "[2001:db8::7]:1", false, false },
+	{ "[fd00::1]:1", false, false },
+	{ "[2001:db8:1::1]:1", false, false },
+	{ "[2001:db9::1]:1", false, false },
+	{ "[fe80::9]:1", false, true },
+	{ "[::1]:1", true, true },
+	{ "[ff05::1]:1", true, true },
+	{ "[::ffff:9.9.9.9]:1", true, true },
+};
+
+static const struct address *draw_address(unsigned short rnd[3], bool is_v4,
+					  struct addr *out)
 {
-	static const char *const v4[] = { "198.51.100.7:1",  "198.51.100.3:1",
-					  "203.0.113.127:1", "10.1.1.1:1",
-					  "203.0.113.200:1", "9.9.9.9:1",
-					  "100.64.0.1:1",    "172.31.0.1:1" };
-	static const char *const v6[] = { "[2001:db8::7]:1", "[fd00::1]:1",
-					  "[2001:db8:1::1]:1",
-					  "[2001:db9::1]:1" };
-	static const char *const ifnames[] = { "eth0", "eth1", "eth",
-					       "a,b",  "v0",   NULL };
-	struct facts f = { .ifname = PICK(rnd, ifnames),
-			   .proto = draw(rnd, PROTO_COUNT) };
+	const size_t counts[] = { sizeof(v6) / sizeof(v6[0]),
+				  sizeof(v4) / sizeof(v4[0]) };
+	const struct address *a =
+		(is_v4 ? v4 : v6) + draw(rnd, (unsigned)counts[is_v4]);
+
+	assert_int_equal(addr_parse(a->text, out), 0);
+	return a;
+}
+
+static void draw_packet(unsigned short rnd[3], struct packet *out)
+{
+	static const char *const ifnames[] = { "eth0", "eth1", "eth", "a,b",
+					       "v0",   NULL,   NULL };
+	static const char *const users[] = { "alice", "1000", "7",
+					     "svc$",  "bob",  NULL };
+	static const char *const cgroups[] = { "system.slice",
+					       "system.slice/a.service/x",
+					       "system.sliceb",
+					       "a b/c",
+					       "user.slice/\\x2d",
+					       "user.slice",
+					       "",
+					       NULL };
+	struct facts *f = &out->facts;
 	bool is_v4 = draw(rnd, 2);
 
-	assert_int_equal(
-		addr_parse(is_v4 ? PICK(rnd, v4) : PICK(rnd, v6), &f.src), 0);
-	assert_int_equal(
-		addr_parse(is_v4 ? PICK(rnd, v4) : PICK(rnd, v6), &f.dst), 0);
-	f.dst.port = (uint16_t)(1 + draw(rnd, 18));
-	return f;
+	*out = (struct packet){ .facts.ifname = PICK(rnd, ifnames) };
+	f->proto = draw(rnd, PROTO_COUNT);
+	out->src = draw_address(rnd, is_v4, &f->src);
+	out->dst = draw_address(rnd, is_v4, &f->dst);
+	f->dst.port = (uint16_t)(1 + draw(rnd, 18));
+	f->user = PICK(rnd, users);
+	f->cgroup = PICK(rnd, cgroups);
+	f->is_src_local = !draw(rnd, 16);
+	f->is_dst_local = !draw(rnd, 16);
+}
+
+/* Why it passes whatever the configuration says; PASS_NONE: it does not. */
+static enum pass_reason always_passes(const struct packet *p)
+{
+	if (p->facts.is_dst_local)
+		return PASS_DST_LOCAL;
+	if (p->dst->is_special_dst)
+		return PASS_DST_SPECIAL;
+	if (p->facts.ifname && p->facts.is_src_local)
+		return PASS_SRC_LOCAL;
+	if (p->facts.ifname && p->src->is_special_src)
+		return PASS_SRC_SPECIAL;
+	return PASS_NONE;
 }
 
 static void expect_verdicts(const struct config *c, unsigned short rnd[3],
 			    unsigned seed)
 {
 	for (unsigned i = 0; i < PACKETS; i++) {
-		struct facts f = draw_facts(rnd);
-		struct verdict v, naive = naive_verdict(c, &f);
+		struct verdict v,
+			wanted = { VERDICT_PASS, PASS_NONE, -1, -1, -1 };
+		struct packet p;
 
-		eval_packet(c, &f, &v);
-		if (memcmp(&v, &naive, sizeof(v)) != 0)
-			fail_msg("verdicts differ with WAYLAY_SEED=%u", seed);
+		draw_packet(rnd, &p);
+		wanted.reason = always_passes(&p);
+		if (!wanted.reason)
+			wanted = naive_verdict(c, &p.facts);
+		eval_packet(c, &p.facts, &v);
+		if (memcmp(&v, &wanted, sizeof(v)) != 0)
+			fail_msg("verdicts differ with WAYLAY_SEED=%u: %s "
+				 "(%s), not %s (%s)",
+				 seed, verdict_name(v.kind),
+				 pass_reason_name(v.reason),
+				 verdict_name(wanted.kind),
+				 pass_reason_name(wanted.reason));
 	}
 }
 

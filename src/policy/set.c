@@ -9,6 +9,9 @@
 #include "policy/eval.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { MERGED_RUNS_MAX = 16 };
 
 /* --- ports --------------------------------------------------------------- */
 
@@ -125,13 +128,93 @@ static bool is_inside(const struct prefix *inner, const struct prefix *outer)
 	return outer->len <= inner->len && prefix_contains(outer, &inner->net);
 }
 
+/* Where the sorted run that begins at `at` ends. */
+static size_t find_run(const struct net_set *s, size_t at)
+{
+	do
+		at++;
+	while (at < s->count &&
+	       prefix_compare(&s->prefixes[at - 1], &s->prefixes[at]) <= 0);
+	return at;
+}
+
+static size_t count_runs(const struct net_set *s, size_t max)
+{
+	size_t runs = 0;
+
+	for (size_t at = 0; at < s->count && runs <= max; runs++)
+		at = find_run(s, at);
+	return runs;
+}
+
+/* Elements from..middle and middle..end are sorted: write both to out. */
+static void merge(const struct net_set *s, size_t from, size_t middle,
+		  size_t end, struct prefix *out)
+{
+	const struct prefix *a = s->prefixes + from;
+	const struct prefix *b = s->prefixes + middle;
+	const struct prefix *a_end = b, *b_end = s->prefixes + end;
+
+	while (a < a_end && b < b_end)
+		*out++ = *(prefix_compare(a, b) <= 0 ? a++ : b++);
+	memcpy(out, a, (size_t)(a_end - a) * sizeof(*a));
+	out += a_end - a;
+	memcpy(out, b, (size_t)(b_end - b) * sizeof(*b));
+}
+
+/* Two runs become one, for all of them, in `spare`; then the arrays change
+ * places. */
+static void merge_runs(struct net_set *s, struct prefix **spare)
+{
+	struct prefix *merged = *spare;
+	size_t at = 0;
+
+	while (at < s->count) {
+		size_t middle = find_run(s, at);
+		size_t end = middle < s->count ? find_run(s, middle) : middle;
+
+		merge(s, at, middle, end, merged + at);
+		at = end;
+	}
+	*spare = s->prefixes;
+	s->prefixes = merged;
+}
+
+/*
+ * Long lists mostly come sorted, and a set made of several terms is a few
+ * sorted ones in a row, since those of lists are normal already.  Merging
+ * these is linear; what is in no order at all is left to qsort().
+ */
+static void sort_nets(struct net_set *s)
+{
+	size_t runs = count_runs(s, MERGED_RUNS_MAX);
+	struct prefix *own = s->prefixes, *spare = NULL;
+
+	if (runs <= 1)
+		return;
+	if (runs <= MERGED_RUNS_MAX)
+		spare = reallocarray(NULL, s->count, sizeof(*spare));
+	if (!spare) {
+		qsort(own, s->count, sizeof(*own), compare_prefixes);
+		return;
+	}
+	for (; runs > 1; runs = (runs + 1) / 2)
+		merge_runs(s, &spare);
+	if (s->prefixes != own) {
+		memcpy(own, s->prefixes, s->count * sizeof(*own));
+		spare = s->prefixes;
+		s->prefixes = own;
+	}
+	free(spare);
+}
+
 void net_set_normalise(struct net_set *s)
 {
 	size_t kept = 0;
 
 	if (!s->count)
 		return;
-	qsort(s->prefixes, s->count, sizeof(*s->prefixes), compare_prefixes);
+	sort_nets(s);
 	for (size_t i = 1; i < s->count; i++) {
 		if (!is_inside(&s->prefixes[i], &s->prefixes[kept]))
 			s->prefixes[++kept] = s->prefixes[i];
