@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-static void see_link(void *ctx, const char *name, bool is_bridge)
+static void see_link(void *ctx, const struct link *link)
 {
 	struct links *now = ctx;
 
@@ -18,10 +18,10 @@ static void see_link(void *ctx, const char *name, bool is_bridge)
 		const struct intercept *it = &now->config->intercepts[i];
 
 		for (size_t n = 0; n < it->ifname_count; n++) {
-			if (!ifname_matches(it->ifnames[n], name))
+			if (!ifname_matches(it->ifnames[n], link->name))
 				continue;
 			now->present[i] |= 1ull << n;
-			now->has_bridge |= is_bridge;
+			now->has_bridge |= link->is_bridge;
 		}
 	}
 }

@@ -17,24 +17,27 @@ struct each {
 	void *ctx;
 };
 
-struct link_seen {
-	const char *name;
-	bool is_bridge;
-};
+static bool is_kind(const struct nlattr *attr, const char *kind)
+{
+	return mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0 &&
+	       !strcmp(mnl_attr_get_str(attr), kind);
+}
 
 static int find_kind(const struct nlattr *attr, void *ctx)
 {
-	struct link_seen *seen = ctx;
+	struct link *seen = ctx;
 
-	if (mnl_attr_get_type(attr) == IFLA_INFO_KIND &&
-	    mnl_attr_validate(attr, MNL_TYPE_STRING) >= 0)
-		seen->is_bridge = !strcmp(mnl_attr_get_str(attr), "bridge");
+	if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+		seen->is_bridge = is_kind(attr, "bridge");
+	if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
+		seen->is_port = is_kind(attr, "bridge") ||
+				is_kind(attr, "bond") || is_kind(attr, "team");
 	return MNL_CB_OK;
 }
 
 static int find_name(const struct nlattr *attr, void *ctx)
 {
-	struct link_seen *seen = ctx;
+	struct link *seen = ctx;
 
 	if (mnl_attr_get_type(attr) == IFLA_IFNAME &&
 	    mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0)
@@ -47,14 +50,15 @@ static int find_name(const struct nlattr *attr, void *ctx)
 static int each_link(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
-	struct link_seen seen = { 0 };
+	struct link seen = { .index = ifi->ifi_index,
+			     .hardware = ifi->ifi_type };
 	struct each *each = ctx;
 
 	if (nlh->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
 	mnl_attr_parse(nlh, sizeof(*ifi), find_name, &seen);
 	if (seen.name)
-		each->fn(each->ctx, seen.name, seen.is_bridge);
+		each->fn(each->ctx, &seen);
 	return MNL_CB_OK;
 }
 

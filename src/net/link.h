@@ -13,8 +13,17 @@
 
 #include <stdbool.h>
 
+struct link {
+	const char *name; /* valid during the call */
+	int index;
+	uint16_t hardware; /* ARPHRD_ETHER...: has it a link header? */
+	bool is_bridge;
+	/* Of a bridge, bond or team: its packets come again on the master. */
+	bool is_port;
+};
+
 /* Call fn for every interface.  0 or -errno. */
-typedef void (*link_fn)(void *ctx, const char *name, bool is_bridge);
+typedef void (*link_fn)(void *ctx, const struct link *link);
 int link_each(struct nl *nl, link_fn fn, void *ctx, struct err *e);
 
 int link_index(const char *name); /* 0: there is none */

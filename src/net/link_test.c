@@ -15,11 +15,12 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 
-static void collect(void *ctx, const char *name, bool is_bridge)
+static void collect(void *ctx, const struct link *link)
 {
-	assert_int_equal(link_index(name), if_nametoindex(name));
-	assert_int_equal(is_bridge, !strcmp(name, "br0"));
-	str_addf(ctx, " %s", name);
+	assert_int_equal(link->index, if_nametoindex(link->name));
+	assert_int_equal(link_index(link->name), link->index);
+	assert_int_equal(link->is_bridge, !strcmp(link->name, "br0"));
+	str_addf(ctx, " %s", link->name);
 }
 
 /* Names of the interfaces here, each after a blank. */

@@ -10,19 +10,27 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int sysctl_read(const char *name)
+static int open_setting(const char *name, int flags)
 {
-	char path[128], text[32], *end;
-	ssize_t len;
-	long value;
+	char path[128];
 	int fd;
 
 	if (snprintf(path, sizeof(path), "/proc/sys/%s", name) >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int sysctl_read(const char *name)
+{
+	int fd = open_setting(name, O_RDONLY);
+	char text[32], *end;
+	ssize_t len;
+	long value;
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	len = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	if (len <= 0)
@@ -32,4 +40,17 @@ int sysctl_read(const char *name)
 	if (end == text || value < 0 || value > 0x7fffffff)
 		return -ERANGE;
 	return (int)value;
+}
+
+int sysctl_write(const char *name, int value)
+{
+	int fd = open_setting(name, O_WRONLY);
+	int error = 0;
+
+	if (fd < 0)
+		return fd;
+	if (dprintf(fd, "%d\n", value) < 0)
+		error = -errno;
+	close(fd);
+	return error;
 }
