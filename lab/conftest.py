@@ -10,6 +10,7 @@ A module sets CONFIG to run its gateway with another configuration.
 import contextlib
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,6 +47,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     if report.failed:
         for daemon in waylay.living:
             report.sections.append(("log of waylayd", daemon.log))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bpffs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Somewhere to pin: `ip netns exec` hides the one at /sys/fs/bpf."""
+    place = tmp_path_factory.mktemp("bpffs")
+    mounted = subprocess.run(["mount", "-t", "bpf", "bpf", place])
+    yield
+    if mounted.returncode == 0:
+        subprocess.run(["umount", place], check=True)
 
 
 @pytest.fixture(scope="module")

@@ -209,9 +209,9 @@ def test_P7_cleanup_without_anything_to_clean_succeeds(lab, clean_host, tmp_path
 # --- others remove our parts --------------------------------------------------
 
 REMOVALS = {
-    "nft_flush_ruleset": ("nft flush ruleset", "table"),
-    "nft_delete_table": ("nft delete table inet waylay", "table"),
-    "nft_flush_chain": ("nft flush table inet waylay", "table"),
+    "nft_flush_ruleset": ("nft flush ruleset", "engine nft: restored"),
+    "nft_delete_table": ("nft delete table inet waylay", "engine nft: restored"),
+    "nft_flush_chain": ("nft flush table inet waylay", "engine nft: restored"),
     "ip_rule_del": ("ip -4 rule del priority 7701", "rule"),
     "ip_rule_del_v6": ("ip -6 rule del priority 7701", "rule"),
     "ip_rule_del_detour": ("ip -4 rule del priority 7700", "rule"),

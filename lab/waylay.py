@@ -60,10 +60,14 @@ living: list["Daemon"] = []
 
 
 def config(
-    on_failure: str = "open", excepts: str = "", more: str = "", workers: int = 2
+    on_failure: str = "open",
+    excepts: str = "",
+    more: str = "",
+    workers: int = 2,
+    engine: str = ENGINE,
 ) -> str:
     return CONFIG.format(
-        engine=ENGINE,
+        engine=engine,
         on_failure=on_failure,
         excepts=excepts,
         more=more,

@@ -38,6 +38,7 @@ enum cli_option_id {
 	OPT_WATCH,
 	OPT_IN_PLACE,
 	OPT_ENGINE,
+	OPT_ALL,
 	OPT_FROM,
 	OPT_TCP,
 	OPT_UDP,

@@ -45,6 +45,8 @@ static const struct {
 	{ "status",
 	  "{\"ok\":true,\"version\":\"0.1.0\",\"pid\":123,"
 	  "\"uptime_ms\":192000,\"engine\":\"nft\",\"generation\":2,"
+	  "\"engines\":[{\"name\":\"ebpf\",\"finding\":\"no BTF\"},"
+	  "{\"name\":\"nft\",\"finding\":\"works\"}],\"selections\":12,"
 	  "\"intercepts\":[{\"name\":\"lan\",\"interfaces\":[{\"name\":"
 	  "\"eth9\",\"is_present\":false}],\"tcp\":\"any\",\"udp\":\"\","
 	  "\"deliver\":null}],\"counters\":{\"zero\":0,\"some\":7},"
@@ -54,7 +56,10 @@ static const struct {
 		    "\"error\":\"waylay.conf:1:1: error: no\\n\"}" },
 	{ "config",
 	  "{\"ok\":false,\"code\":\"failed\",\"error\":\"not now\"}" },
-	{ "rules", "{\"ok\":true,\"engine\":\"nft\",\"text\":\"table x\\n\"}" },
+	{ "rules", "{\"ok\":true,\"engine\":\"nft\",\"text\":\"table x\\n\","
+		   "\"counters\":[{\"value\":0,\"name\":\"zero\","
+		   "\"meaning\":\"another\"},{\"value\":7,\"name\":"
+		   "\"some\",\"meaning\":\"a cause\"}]}" },
 };
 
 static json_t *answer(void *ctx, const json_t *request)
@@ -90,7 +95,8 @@ static const struct {
 	const char *text;
 } files[] = {
 	{ "good.conf", "intercept lan { from eth1; tcp 80 }\n"
-		       "rules { default -> direct }\n" },
+		       "upstream out { via direct }\n"
+		       "rules { default -> out }\n" },
 	{ "latin.conf", "# caf\xe9\nrules { default -> direct }\n" },
 	{ "bad.conf", "intercept lan { from eth1; tcp 80000 }\nnonsense\n" },
 };
@@ -223,7 +229,22 @@ static const struct scene {
 	{ "flows that ended", SERVED "flows --ended 5", 0,
 	  "out\\x1b[2J  finished  78  1.1K  1m 1s\n" },
 	{ "a bad number", "flows --ended -1", 2, "is not a number from 0" },
+	{ "what was found of the engines", SERVED "status", 0,
+	  "engine ebpf  no BTF\nengine nft   works\n" },
+	{ "the number of selections", SERVED "status", 0, "selections   12\n" },
 	{ "rules", SERVED "rules show", 0, "table x\n" },
+	{ "rules and what was counted", SERVED "rules show", 0,
+	  "table x\n\nPACKETS  COUNTER  MEANING\n      7  some     a cause\n" },
+	{ "rules and all counters", SERVED "rules show --all", 0,
+	  "      0  zero     another\n      7  some     a cause\n" },
+	{ "rules for an engine", SERVED "rules show --engine nft", 0,
+	  "table x\n" },
+	{ "rules of a file", "rules show good.conf", 0,
+	  "ip route add local default dev lo table 7700" },
+	{ "rules of a file for an engine", "rules show --engine nft good.conf",
+	  0, "table inet waylay" },
+	{ "rules of a bad file", "rules show bad.conf", 5,
+	  "bad.conf is not valid" },
 	{ "rules of another engine", "rules show --engine nfd", 2,
 	  "did you mean 'nft'?" },
 	{ "reload of a bad configuration", SERVED "reload", 5,
@@ -231,7 +252,7 @@ static const struct scene {
 	{ "a failure of the daemon", SERVED "config show", 1,
 	  "waylay: not now\n" },
 	{ "a good file", "config check good.conf", 0,
-	  "good.conf: ok\n1 intercept, 1 rule, 0 upstreams, 0 warnings\n" },
+	  "good.conf: ok\n1 intercept, 1 rule, 1 upstream, 0 warnings\n" },
 	{ "a bad file", "config check bad.conf", 5, "bad.conf has 2 errors" },
 	{ "a bad file as JSON", "config check --json bad.conf", 5,
 	  "\"errors\": 2" },
@@ -243,7 +264,7 @@ static const struct scene {
 	  "cannot open none.conf: No such file" },
 	{ "a directory", "config check .", 1, "cannot read .: Is a dir" },
 	{ "a file without end", "config check /dev/zero", 1,
-	  "/dev/zero is larger than 16 MiB" },
+	  "/dev/zero is larger than 64 MiB" },
 	{ "config without action", "config", 2, "say check, show or format" },
 	{ "config, a typing error", "config from good.conf", 2,
 	  "unknown config action 'from'" },

@@ -16,7 +16,9 @@ const struct cli_option cli_options[OPT_COUNT] = {
 	[OPT_WATCH] = { "watch", 'w', NULL, "show again every second" },
 	[OPT_IN_PLACE] = { "in-place", 'i', NULL,
 			   "rewrite the file instead of printing" },
-	[OPT_ENGINE] = { "engine", 0, "ENGINE", "for this engine: nft" },
+	[OPT_ENGINE] = { "engine", 0, "ENGINE",
+			 "for this engine: ebpf, nft, iptables" },
+	[OPT_ALL] = { "all", 0, NULL, "show counters that are zero, too" },
 	[OPT_FROM] = { "from", 0, "IFACE", "interface the clients are behind" },
 	[OPT_TCP] = { "tcp", 0, "PORTS", "TCP ports, such as 80,443 or any" },
 	[OPT_UDP] = { "udp", 0, "PORTS", "UDP ports, such as 53 or any" },
@@ -91,15 +93,17 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 	{
 		.name = "rules",
 		.run = cli_rules,
-		.options = 1 << OPT_ENGINE,
-		.usage = "show [--engine nft] [FILE]",
+		.options = 1 << OPT_ENGINE | 1 << OPT_ALL,
+		.usage = "show [--engine ENGINE] [--all] [FILE]",
 		.summary = "print what is installed in the kernel",
-		.text = "Prints it as text that a person can run.  With FILE, "
-			"prints what would be\ninstalled for it; no daemon is "
-			"needed.\n"
+		.text = "Prints it as text that a person can run or read, and "
+			"what was counted.  With\nFILE, prints what would be "
+			"installed for it; no daemon is needed.  With\n"
+			"--engine, what that engine makes of it: ebpf, nft or "
+			"iptables.\n"
 			"\n"
 			"example:\n"
-			"  waylay rules show waylay.conf\n",
+			"  waylay rules show --engine nft waylay.conf\n",
 	},
 	{
 		.name = "run",

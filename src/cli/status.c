@@ -29,6 +29,19 @@ static void print_headline(const json_t *reply)
 	str_done(&line);
 }
 
+/* What was found of each engine that might have been taken. */
+static void cell_engines(struct table *t, const json_t *engines)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(engines, i, one)
+	{
+		table_cellf(t, "engine %s", cli_text(one, "name"));
+		table_cell(t, cli_text(one, "finding"));
+	}
+}
+
 static void print_settings(const json_t *reply)
 {
 	static const struct column columns[] = { { "", false }, { "", false } };
@@ -51,6 +64,12 @@ static void print_settings(const json_t *reply)
 			continue;
 		table_cell(&t, rows[i].title);
 		table_cell(&t, text);
+	}
+	cell_engines(&t, json_object_get(reply, "engines"));
+	if (json_object_get(reply, "selections")) {
+		table_cell(&t, "selections");
+		table_cellf(&t, "%lld",
+			    (long long)cli_number(reply, "selections"));
 	}
 	if (t.filled)
 		putchar('\n');

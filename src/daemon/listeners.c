@@ -171,14 +171,17 @@ void listeners_plan(const struct listeners *l, const struct config *c,
 		    struct plan *out)
 {
 	*out = (struct plan){ .config = c };
+	memset(out->fds, -1, sizeof(out->fds));
 	memcpy(out->has_family, l->has_family, sizeof(out->has_family));
 	for (size_t i = 0; i < c->intercept_count; i++) {
 		const struct listener_set *set =
 			find_set(l, c->intercepts[i].name);
 
 		for (enum proto p = 0; p < PROTO_COUNT && set; p++)
-			for (enum family_index f = 0; f < FAMILY_COUNT; f++)
+			for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
 				out->ports[i][p][f] = set->at[p][f].port;
+				out->fds[i][p][f] = set->fd[p][f][0];
+			}
 	}
 }
 

@@ -133,6 +133,42 @@ static void test_plan(void **state)
 	config_free(c);
 }
 
+static void expect_socket(int fd, enum proto proto, uint16_t port)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+	struct addr at;
+
+	assert_int_equal(sock_local_addr(fd, &at), 0);
+	assert_int_equal(at.port, port);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len), 0);
+	assert_int_equal(type, proto == PROTO_TCP ? SOCK_STREAM : SOCK_DGRAM);
+}
+
+/* Where there is a port there is a socket, and nowhere else. */
+static void test_plan_sockets(void **state)
+{
+	struct config *c = parse(two);
+	struct listeners l;
+	struct plan p;
+
+	(void)state; /* unused */
+	begin(&l);
+	open_for(&l, c, 2);
+	listeners_plan(&l, c, &p);
+	for (int i = 0; i < INTERCEPTS_MAX; i++)
+		for (enum proto proto = 0; proto < PROTO_COUNT; proto++)
+			for (int f = 0; f < FAMILY_COUNT; f++)
+				if (p.ports[i][proto][f])
+					expect_socket(p.fds[i][proto][f], proto,
+						      p.ports[i][proto][f]);
+				else
+					assert_int_equal(p.fds[i][proto][f],
+							 -1);
+	listeners_close(&l);
+	config_free(c);
+}
+
 /* A reload: names decide who keeps a port, not the order. */
 static void test_reload(void **state)
 {
@@ -264,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_plan_sockets),
 		cmocka_unit_test(test_reload),
 		cmocka_unit_test(test_fixed_port),
 		cmocka_unit_test(test_taken_port),

@@ -4,8 +4,9 @@
  */
 #include "daemon/report.h"
 
+#include "daemon/report_rules.h"
 #include "daemon/supervisor.h"
-#include "engine/engine.h"
+#include "engine/select.h"
 #include "net/sysctl.h"
 #include "policy/policy.h"
 
@@ -42,10 +43,12 @@ static const struct {
 } traps[] = {
 	{ "net/bridge/bridge-nf-call-iptables", 1, true,
 	  "net.bridge.bridge-nf-call-iptables=1: IPv4 clients behind a bridge "
-	  "cannot be intercepted by engine nft; set it to 0" },
+	  "cannot be intercepted by netfilter; set it to 0, or choose engine "
+	  "ebpf" },
 	{ "net/bridge/bridge-nf-call-ip6tables", 1, true,
 	  "net.bridge.bridge-nf-call-ip6tables=1: IPv6 clients behind a "
-	  "bridge cannot be intercepted by engine nft; set it to 0" },
+	  "bridge cannot be intercepted by netfilter; set it to 0, or choose "
+	  "engine ebpf" },
 	{ "net/ipv4/ip_forward", 0, false,
 	  "net.ipv4.ip_forward=0: IPv4 traffic that is not intercepted is not "
 	  "forwarded either; set it to 1" },
@@ -56,14 +59,16 @@ static const struct {
 
 static json_t *problems(const struct supervisor *s)
 {
+	bool fears_bridges =
+		s->links.has_bridge && s->now.engine->kind != ENGINE_EBPF;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < sizeof(traps) / sizeof(*traps); i++)
-		if ((!traps[i].is_about_bridges || s->links.has_bridge) &&
+		if ((!traps[i].is_about_bridges || fears_bridges) &&
 		    sysctl_read(traps[i].sysctl) == traps[i].bad)
 			(void)json_array_append_new(
 				list, json_string(traps[i].problem));
-	if (!s->plan.has_family[FAMILY_V6])
+	if (!s->now.plan.has_family[FAMILY_V6])
 		(void)json_array_append_new(
 			list, json_string("IPv6 does not work on this host: "
 					  "it is not intercepted"));
@@ -120,7 +125,7 @@ static json_t *ports_text(const struct port_set *ports)
 
 static json_t *intercepts(const struct supervisor *s)
 {
-	const struct config *c = s->plan.config;
+	const struct config *c = s->now.plan.config;
 	json_t *list = json_array();
 	char text[ADDR_TEXT_MAX];
 
@@ -159,9 +164,35 @@ static json_t *counters(const struct supervisor *s)
 	return j;
 }
 
+/* From the lines "NAME: FINDING" of choose_engine(). */
+static json_t *engines(const struct supervisor *s)
+{
+	const char *line = str_get(&s->now.why);
+	json_t *list = json_array();
+
+	while (*line) {
+		size_t len = strcspn(line, "\n"), name = strcspn(line, ":");
+		size_t finding = name + strlen(": ");
+
+		(void)json_array_append_new(
+			list,
+			json_pack("{s:s%, s:s%}", "name", line, name, "finding",
+				  line + finding, len - finding));
+		line += len + strlen("\n");
+	}
+	return list;
+}
+
+static size_t count_selections(const struct config *c)
+{
+	struct selections all;
+
+	return selections_make(c, &all, NULL) < 0 ? 0 : all.count;
+}
+
 static json_t *answer_status(struct supervisor *s, const json_t *request)
 {
-	const struct config *c = s->plan.config;
+	const struct config *c = s->now.plan.config;
 	json_t *j = ok();
 
 	(void)request;
@@ -170,12 +201,13 @@ static json_t *answer_status(struct supervisor *s, const json_t *request)
 	set_number(j, "uptime_ms", s->loop.now_ms - s->begun_ms);
 	set_number(j, "generation", s->crew.generations);
 	set(j, "config_file", json_string(s->options.config_file));
-	set(j, "engine", json_string("nft"));
+	set(j, "engine", json_string(s->now.engine->name));
 	set(j, "engine_reason",
-	    json_string(c->engine == ENGINE_NFT
-				? "the configuration asks for it"
-				: "engine auto: nft is the one this version "
-				  "has"));
+	    json_string(c->engine == ENGINE_AUTO
+				? "engine auto: the best that works here"
+				: "the configuration asks for it"));
+	set(j, "engines", engines(s));
+	set_number(j, "selections", count_selections(c));
 	set(j, "on_failure",
 	    json_string(c->on_failure == ON_FAILURE_CLOSED ? "closed"
 							   : "open"));
@@ -250,20 +282,7 @@ static json_t *answer_config(struct supervisor *s, const json_t *request)
 	json_t *j = ok();
 
 	(void)request;
-	config_print(s->plan.config, &text);
-	set(j, "text", control_text(str_get(&text)));
-	str_done(&text);
-	return j;
-}
-
-static json_t *answer_rules(struct supervisor *s, const json_t *request)
-{
-	struct str text = { 0 };
-	json_t *j = ok();
-
-	(void)request;
-	engine_render(&s->plan, &text);
-	set(j, "engine", json_string("nft"));
+	config_print(s->now.plan.config, &text);
 	set(j, "text", control_text(str_get(&text)));
 	str_done(&text);
 	return j;
@@ -275,7 +294,7 @@ static const struct {
 } commands[] = {
 	{ "status", answer_status }, { "flows", answer_flows },
 	{ "reload", answer_reload }, { "config", answer_config },
-	{ "rules", answer_rules },
+	{ "rules", report_rules },
 };
 
 json_t *report_answer(void *ctx, const json_t *request)

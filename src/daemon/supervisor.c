@@ -9,8 +9,6 @@
 #include "daemon/load.h"
 #include "daemon/privilege.h"
 #include "daemon/report.h"
-#include "engine/nft.h"
-#include "engine/routing.h"
 #include "net/sock.h"
 #include "net/sockdiag.h"
 #include "policy/policy.h"
@@ -19,7 +17,6 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -30,6 +27,7 @@ static void look_at_links(void *ctx)
 	struct supervisor *s = ctx;
 
 	links_look(&s->links, &s->guard.ask);
+	installed_follow_links(&s->now);
 }
 
 /* --- installing ---------------------------------------------------------- */
@@ -63,35 +61,9 @@ static int check_delivery(const struct config *c, struct err *e)
 	return 0;
 }
 
-static int install(struct supervisor *s, const struct plan *plan, struct err *e)
-{
-	unsigned added = 0;
-	int error = routing_check(&s->guard.ask, plan, e);
-
-	if (!error)
-		error = routing_install(&s->guard.ask, plan, &added, e);
-	if (!error)
-		error = nft_install(plan, e);
-	if (!error)
-		error = routing_prune(&s->guard.ask, plan, e);
-	return error;
-}
-
-/* Take everything away that install() made; log what will not go. */
-static void uninstall(struct supervisor *s)
-{
-	struct err e = { 0 };
-
-	(void)guard_set(&s->guard, NULL, NULL);
-	if (nft_remove(&e) < 0)
-		log_error("%s", e.text);
-	if (routing_remove(&s->guard.ask, &e) < 0)
-		log_error("%s", e.text);
-}
-
 static void log_ready(const struct supervisor *s)
 {
-	const struct config *c = s->plan.config;
+	const struct config *c = s->now.plan.config;
 	struct str text = { 0 };
 
 	for (size_t i = 0; i < c->intercept_count; i++) {
@@ -100,58 +72,50 @@ static void log_ready(const struct supervisor *s)
 			str_addf(&text, n ? ", %s" : " %s",
 				 c->intercepts[i].ifnames[n]);
 	}
-	log_info("ready: engine nft, %u workers%s", crew_slots(c),
-		 str_get(&text));
+	log_info("ready: engine %s, %u workers%s", s->now.engine->name,
+		 crew_slots(c), str_get(&text));
 	str_done(&text);
 }
 
-/* Make the host as it was before bring_up() began. */
-static void go_back(struct supervisor *s)
-{
-	struct err e = { 0 };
-
-	listeners_roll_back(&s->listeners);
-	if (!s->plan.config)
-		uninstall(s);
-	else if (install(s, &s->plan, &e) < 0)
-		log_error("cannot put the old rules back: %s", e.text);
-}
-
 static int try_config(struct supervisor *s, const struct config *c,
-		      struct plan *plan, struct err *e)
+		      struct installed *next, struct err *e)
 {
 	int error = check_delivery(c, e);
+	struct plan plan;
 
 	if (!error)
 		error = listeners_open(&s->listeners, c, crew_slots(c), e);
 	if (error < 0)
 		return error;
-	listeners_plan(&s->listeners, c, plan);
-	return install(s, plan, e);
+	listeners_plan(&s->listeners, c, &plan);
+	plan.is_private = s->options.is_private;
+	return installed_try(&s->now, &s->guard.ask, &plan, next, e);
 }
 
 /* Bring configuration c (taken) into force.  The older one, if any, goes on
  * when this fails. */
 static int bring_up(struct supervisor *s, struct config *c, struct err *e)
 {
-	struct plan plan;
-	int error = try_config(s, c, &plan, e);
+	struct installed next = { 0 };
+	int error = try_config(s, c, &next, e);
 
 	if (error < 0)
 		config_free(c);
 	else /* both generations accept until the older one drains */
 		error = crew_start(&s->crew, c, e);
 	if (error < 0) {
-		go_back(s);
-		return error;
+		listeners_roll_back(&s->listeners);
+		installed_undo(&s->now, &next, &s->guard.ask);
+		return error == -EINVAL ? -EIO : error; /* it is for messages */
 	}
 	listeners_commit(&s->listeners);
-	s->plan = plan;
+	installed_keep(&s->now, &next, &s->guard.ask);
 	s->links = (struct links){ .config = c };
 	log_setup((enum log_priority)c->log.level,
 		  c->log.format == LOG_FORMAT_JSON);
 	look_at_links(s);
-	return guard_set(&s->guard, &s->plan, e);
+	guard_set(&s->guard, &s->now);
+	return 0;
 }
 
 /* --- reload -------------------------------------------------------------- */
@@ -182,7 +146,7 @@ int supervisor_reload(struct supervisor *s, struct str *text)
 	if (error == -EINVAL) /* text holds the messages */
 		return error;
 	if (!error) {
-		error = check_change(s->plan.config, c, &e);
+		error = check_change(s->now.plan.config, c, &e);
 		if (error < 0)
 			config_free(c);
 	}
@@ -190,7 +154,7 @@ int supervisor_reload(struct supervisor *s, struct str *text)
 		error = bring_up(s, c, &e);
 	if (error < 0) {
 		str_add(text, e.text);
-		return error == -EINVAL ? -EIO : error;
+		return error;
 	}
 	log_info("reloaded: generation %llu",
 		 (unsigned long long)s->crew.generations);
@@ -231,7 +195,7 @@ static void on_drain_end(struct timer *t, uint64_t now_ms)
  * are dealt with as on-failure says, and let running flows end. */
 static void end_soon(struct supervisor *s)
 {
-	uint32_t drain_ms = s->plan.config->timeouts.drain_ms;
+	uint32_t drain_ms = s->now.plan.config->timeouts.drain_ms;
 
 	if (s->is_ending || !drain_ms) {
 		end_now(s);
@@ -239,6 +203,7 @@ static void end_soon(struct supervisor *s)
 	}
 	s->is_ending = true;
 	log_info("ending: running flows have %u ms", drain_ms);
+	installed_end_listening(&s->now);
 	crew_drain_all(&s->crew);
 	listeners_close(&s->listeners);
 	s->drain_end.fn = on_drain_end;
@@ -387,14 +352,14 @@ static void end_time_wait(uint32_t own_mark, uint32_t mask)
 
 static void shut_down(struct supervisor *s)
 {
-	const struct config *c = s->plan.config; /* gone with the crew */
+	const struct config *c = s->now.plan.config; /* gone with the crew */
 	uint32_t own_mark = c ? plan_own_mark(c) : 0, mask = c ? c->mask : 0;
 
 	if (s->has_control)
 		control_server_close(&s->control);
 	s->links.config = NULL;
-	if (c)
-		uninstall(s);
+	guard_set(&s->guard, NULL);
+	installed_remove(&s->now, &s->guard.ask);
 	crew_stop_all(&s->crew);
 	crew_wait(&s->crew);
 	if (mask)
@@ -454,9 +419,7 @@ int supervisor_cleanup(struct err *e)
 	error = nl_open(&nl, NETLINK_ROUTE, 0);
 	if (error < 0)
 		return err_errno(e, -error, "cannot open netlink");
-	error = nft_remove(e);
-	if (!error)
-		error = routing_remove(&nl, e);
+	error = installed_clean(&nl, e);
 	nl_close(&nl);
 	close(lock);
 	return error;

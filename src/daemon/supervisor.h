@@ -22,6 +22,7 @@
 #include "daemon/crew.h"
 #include "daemon/guard.h"
 #include "daemon/history.h"
+#include "daemon/installed.h"
 #include "daemon/links.h"
 #include "daemon/listeners.h"
 
@@ -46,7 +47,7 @@ struct supervisor {
 	struct guard guard;
 	struct history history;
 	struct links links;
-	struct plan plan; /* what is installed */
+	struct installed now;
 	uint64_t begun_ms;
 	int signal_fd, lock_fd;
 	bool is_ending;

@@ -1,41 +1,96 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine.c - what all engines have in common; see engine.h.
+ * engine.c - the table of engines, and what all have in common.
  */
 #include "engine/engine.h"
 
+#include "engine/choose.h"
+#include "engine/ebpf.h"
+#include "engine/iptables.h"
 #include "engine/nft.h"
+#include "engine/probe.h"
 #include "engine/routing.h"
 
-static const char *const engine_names[] = {
-	[ENGINE_AUTO] = "auto",
-	[ENGINE_EBPF] = "ebpf",
-	[ENGINE_NFT] = "nft",
-	[ENGINE_IPTABLES] = "iptables",
+#include <string.h>
+
+/* --- the table ----------------------------------------------------------- */
+
+/* Best first: what needs least of the kernel and asks each packet least. */
+static const struct engine *const engines[] = {
+	&engine_ebpf,
+	&engine_nft,
+	&engine_iptables,
 };
 
-static void check_engine(const char *file, const struct config *c,
-			 struct messages *m)
+enum { ENGINES = sizeof(engines) / sizeof(*engines) };
+
+const struct engine *engine_at(size_t i)
 {
-	if (c->engine == ENGINE_AUTO || c->engine == ENGINE_NFT)
-		return;
-	m->errors++;
-	str_addf(&m->text,
-		 "%s: error: engine %s is not built yet; say `engine nft` or "
-		 "`engine auto`\n",
-		 file, engine_names[c->engine]);
+	return i < ENGINES ? engines[i] : NULL;
 }
 
-static void check_host(const char *file, const struct intercept *it,
-		       struct messages *m)
+const struct engine *engine_of(enum engine_kind kind)
 {
-	if (!it->from_host)
-		return;
+	for (size_t i = 0; i < ENGINES; i++)
+		if (engines[i]->kind == kind)
+			return engines[i];
+	return NULL;
+}
+
+const struct engine *engine_find(const char *name)
+{
+	for (size_t i = 0; i < ENGINES; i++)
+		if (!strcmp(engines[i]->name, name))
+			return engines[i];
+	return NULL;
+}
+
+/* --- choosing ------------------------------------------------------------ */
+
+int engine_probe(const struct engine *engine, struct err *e)
+{
+	return probe_run(engine, PROBE_LIMIT_MS, e);
+}
+
+static int try_probe(void *ctx, const struct engine *engine, struct err *e)
+{
+	(void)ctx;
+	return engine_probe(engine, e);
+}
+
+const struct engine *engine_choose_by(choose_try_fn try, void *ctx,
+				      const struct config *c, struct str *why,
+				      struct err *e)
+{
+	struct choice how = {
+		.engines = engines,
+		.count = ENGINES,
+		.try = try,
+		.ctx = ctx,
+	};
+
+	return choose_engine(&how, c, why, e);
+}
+
+const struct engine *engine_choose(const struct config *c, struct str *why,
+				   struct err *e)
+{
+	return engine_choose_by(try_probe, NULL, c, why, e);
+}
+
+/* --- a configuration ----------------------------------------------------- */
+
+static const struct engine *check(const char *file, const struct config *c,
+				  struct messages *m)
+{
+	struct err e = { 0 };
+	const struct engine *engine = engine_choose_by(NULL, NULL, c, NULL, &e);
+
+	if (engine)
+		return engine;
 	m->errors++;
-	str_addf(&m->text,
-		 "%s:%u:%u: error: intercept %s: `from host` is not built "
-		 "yet; for one command there is `waylay exec`\n",
-		 file, it->at.line, it->at.column, it->name);
+	str_addf(&m->text, "%s: error: %s\n", file, e.text);
+	return NULL;
 }
 
 struct config *engine_parse(const char *file, const char *text, size_t len,
@@ -43,21 +98,16 @@ struct config *engine_parse(const char *file, const char *text, size_t len,
 {
 	struct config *c = config_parse(file, text, len, m);
 
-	if (!c)
+	if (c && !check(file, c, m)) {
+		config_free(c);
 		return NULL;
-	check_engine(file, c, m);
-	for (size_t i = 0; i < c->intercept_count; i++)
-		check_host(file, &c->intercepts[i], m);
-	if (!m->errors)
-		return c;
-	config_free(c);
-	return NULL;
+	}
+	return c;
 }
 
-void engine_render(const struct plan *p, struct str *out)
+void engine_render(const struct engine *engine, const struct plan *p,
+		   struct str *out)
 {
 	routing_render(p, out);
-	str_add(out, "nft -f - <<'END'\n");
-	nft_render(p, out);
-	str_add(out, "END\n");
+	engine->render(p, out);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * equal_test.c - does the nftables engine decide as policy/eval does?
+ * equal_test.c - does every engine decide as policy/eval does?
  *
- * Random configurations are installed in a namespace of their own, and random
- * packets are put on its interface lan0.  What becomes of each is compared
- * with what eval_packet() says:
+ * For each engine: random configurations are installed in a namespace of their
+ * own, and random packets are put on its interface lan0.  What becomes of each
+ *is compared with what eval_packet() says:
  *
  *	PASS	it comes out of wan0
  *	RELAY	TCP: lan0 sees SYN-ACK; UDP: the intercept's own listener has it
@@ -28,8 +28,10 @@
 
 #include "base/random_test.h"
 #include "base/str.h"
-#include "engine/nft.h"
+#include "engine/ebpf.h"
+#include "engine/engine.h"
 #include "engine/routing.h"
+#include "engine/tun_test.h"
 #include "net/dgram.h"
 #include "net/netns_test.h"
 #include "net/sock.h"
@@ -37,10 +39,6 @@
 #include "policy/policy.h"
 
 #include <errno.h>
-#include <linux/if_tun.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -54,6 +52,8 @@ enum {
 };
 
 struct world {
+	const struct engine *engine;
+	struct engine_run *run;
 	struct rnd rnd;
 	struct dgram_batch batch;
 	int lan, wan; /* TUN devices */
@@ -71,20 +71,6 @@ static void sh(const char *command)
 		fail_msg("failed: %s", command);
 }
 
-static int open_tun(const char *name)
-{
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0) {
-		print_message("skipped: there is no /dev/net/tun\n");
-		skip();
-	}
-	strcpy(ifr.ifr_name, name);
-	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
-	return fd;
-}
-
 static void open_listeners(struct world *w)
 {
 	for (int i = 0; i <= INTERCEPTS; i++) {
@@ -99,22 +85,28 @@ static void open_listeners(struct world *w)
 			w->tcp[i][f] = sock_listen_tcp(&at, 0x2000, &e);
 			w->udp[i][f] = sock_listen_udp(&at, 0x2000, &e);
 			assert_true(w->tcp[i][f] >= 0 && w->udp[i][f] >= 0);
-			if (i < INTERCEPTS)
-				w->plan.ports[i][PROTO_TCP][f] =
-					w->plan.ports[i][PROTO_UDP][f] =
-						at.port;
+			if (i == INTERCEPTS)
+				continue;
+			w->plan.ports[i][PROTO_TCP][f] =
+				w->plan.ports[i][PROTO_UDP][f] = at.port;
+			w->plan.fds[i][PROTO_TCP][f] = w->tcp[i][f];
+			w->plan.fds[i][PROTO_UDP][f] = w->udp[i][f];
 		}
 	}
 }
 
-static void build_world(struct world *w)
+static void build_world(struct world *w, const struct engine *engine)
 {
-	memset(w, 0, sizeof(*w));
+	struct err e = { 0 };
+
+	*w = (struct world){ .engine = engine };
+	w->plan.is_private = true;
+	memset(w->plan.fds, -1, sizeof(w->plan.fds));
 	netns_begin();
 	rnd_begin(&w->rnd);
 	assert_int_equal(dgram_init(&w->batch), 0);
-	w->lan = open_tun("lan0");
-	w->wan = open_tun("wan0");
+	w->lan = tun_open("lan0");
+	w->wan = tun_open("wan0");
 	sh("ip link set lan0 up && ip link set wan0 up &&"
 	   "ip addr add 192.0.2.1/24 dev lan0 &&"
 	   "ip addr add 2001:db8:1::1/64 dev lan0 nodad &&"
@@ -127,6 +119,24 @@ static void build_world(struct world *w)
 	   "echo 1 > /proc/sys/net/ipv4/ip_forward &&"
 	   "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
 	open_listeners(w);
+	w->run = engine->new ? engine->new (&e) : NULL;
+	if (engine->new && !w->run)
+		fail_msg("%s: %s", engine->name, e.text);
+}
+
+static void end_world(struct world *w)
+{
+	for (int i = 0; i <= INTERCEPTS; i++) {
+		for (int f = 0; f < FAMILY_COUNT; f++) {
+			close(w->tcp[i][f]);
+			close(w->udp[i][f]);
+		}
+	}
+	if (w->engine->free)
+		w->engine->free(w->run);
+	close(w->lan);
+	close(w->wan);
+	dgram_done(&w->batch);
 }
 
 /* --- random configurations ----------------------------------------------- */
@@ -218,8 +228,7 @@ static struct config *draw_config(struct world *w, struct str *text)
 	return c;
 }
 
-/* --- random packets
- * ----------------------------------------------------------- */
+/* --- random packets ------------------------------------------------------- */
 
 static const char *const clients[FAMILY_COUNT][3] = {
 	{ "192.0.2.10", "192.0.2.200", "10.1.2.3" },
@@ -245,91 +254,30 @@ static void draw_facts(struct world *w, struct facts *out)
 	out->dst.port = server_ports[rnd_draw(&w->rnd, 7)];
 }
 
-static uint16_t checksum(const uint8_t *bytes, size_t len, uint32_t sum)
-{
-	for (size_t i = 0; i < len; i++)
-		sum += (uint32_t)bytes[i] << (i % 2 ? 0 : 8);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return htons((uint16_t)~sum);
-}
-
-/* An IP packet with this transport part; `at` is where its checksum stands. */
-static size_t build(uint8_t *p, const struct addr *src, const struct addr *dst,
-		    uint8_t proto, uint8_t *part, size_t len, size_t at)
-{
-	size_t ip_len = addr_ip_len(src), head = ip_len == 16 ? 40 : 20;
-	uint8_t pseudo[40] = { 0 };
-	uint16_t check;
-	uint32_t sum = 0;
-
-	memcpy(pseudo, src->ip, ip_len);
-	memcpy(pseudo + ip_len, dst->ip, ip_len);
-	pseudo[2 * ip_len] = (uint8_t)(len >> 8);
-	pseudo[2 * ip_len + 1] = (uint8_t)len;
-	pseudo[2 * ip_len + 3] = proto;
-	if (proto != IPPROTO_ICMP) /* which has no pseudo header */
-		sum = (uint16_t)~ntohs(checksum(pseudo, sizeof(pseudo), 0));
-	check = checksum(part, len, sum);
-	memcpy(part + at, &check, 2);
-	memset(p, 0, head);
-	if (ip_len == 16) {
-		struct ip6_hdr h = { .ip6_plen = htons((uint16_t)len),
-				     .ip6_nxt = proto,
-				     .ip6_hlim = 64 };
-
-		h.ip6_vfc = 0x60;
-		memcpy(&h.ip6_src, src->ip, 16);
-		memcpy(&h.ip6_dst, dst->ip, 16);
-		memcpy(p, &h, sizeof(h));
-	} else {
-		struct ip h = { .ip_v = 4,
-				.ip_hl = 5,
-				.ip_len = htons((uint16_t)(20 + len)),
-				.ip_ttl = 64,
-				.ip_p = proto };
-
-		memcpy(&h.ip_src, src->ip, 4);
-		memcpy(&h.ip_dst, dst->ip, 4);
-		h.ip_sum = checksum((uint8_t *)&h, sizeof(h), 0);
-		memcpy(p, &h, sizeof(h));
-	}
-	memcpy(p + head, part, len);
-	return head + len;
-}
-
-static size_t build_packet(const struct facts *f, uint8_t *p)
-{
-	uint16_t ports_be[2] = { htons(f->src.port), htons(f->dst.port) };
-	uint8_t part[20] = { 0 };
-	size_t len = f->proto == PROTO_TCP ? 20 : 12;
-
-	memcpy(part, ports_be, sizeof(ports_be));
-	if (f->proto == PROTO_TCP) {
-		part[12] = 5 << 4;
-		part[13] = TH_SYN;
-		part[14] = 0x40; /* window */
-		return build(p, &f->src, &f->dst, IPPROTO_TCP, part, len, 16);
-	}
-	part[5] = (uint8_t)len;
-	return build(p, &f->src, &f->dst, IPPROTO_UDP, part, len, 6);
-}
-
-static size_t build_echo(const struct facts *f, uint8_t *p)
+static void send_echo(const struct world *w, const struct facts *f)
 {
 	bool is_v6 = f->src.family == AF_INET6;
-	uint8_t part[8] = { is_v6 ? 128 : 8 };
+	uint8_t bytes[40 + 8] = { 0 }, *part = bytes + 40;
 
-	return build(p, &f->src, &f->dst, is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
-		     part, sizeof(part), 2);
+	part[0] = is_v6 ? 128 : 8; /* type */
+	tun_send(w->lan, &f->src, &f->dst,
+		 is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, part, 8, 2);
 }
 
-/* --- what became of it
- * ----------------------------------------------------------- */
+static void send_packet(const struct world *w, const struct facts *f)
+{
+	if (f->proto == PROTO_TCP)
+		tun_send_tcp(w->lan, &f->src, &f->dst, TH_SYN, 0);
+	else
+		tun_send_udp(w->lan, &f->src, &f->dst);
+}
+
+/* --- what became of it ---------------------------------------------------- */
 
 struct outcome {
 	enum verdict_kind kind;
-	int listener; /* UDP: row of world.udp that has it, or -1 */
+	int listener;	   /* UDP: row of world.udp that has it, or -1 */
+	bool is_ambiguous; /* more than one thing became of it */
 };
 
 static uint8_t proto_of(const uint8_t *p)
@@ -360,7 +308,16 @@ static void read_wan(struct world *w, bool *has_passed)
 	}
 }
 
-static void read_lan(struct world *w, bool *is_accepted, bool *is_refused)
+static bool has_ports(const uint8_t *part, uint16_t src, uint16_t dst)
+{
+	uint16_t ports_be[2] = { htons(src), htons(dst) };
+
+	return !memcmp(part, ports_be, sizeof(ports_be));
+}
+
+/* Answers to packet f; SYN-ACKs of earlier ones are repeated in between. */
+static void read_lan(struct world *w, const struct facts *f, bool *is_accepted,
+		     bool *is_refused)
 {
 	uint8_t packet[PACKET_MAX];
 
@@ -368,10 +325,12 @@ static void read_lan(struct world *w, bool *is_accepted, bool *is_refused)
 		const uint8_t *part = part_of(packet);
 		uint8_t proto = proto_of(packet);
 
-		if (proto == IPPROTO_TCP)
+		if (proto == IPPROTO_TCP &&
+		    has_ports(part, f->dst.port, f->src.port))
 			*(part[13] & TH_RST ? is_refused : is_accepted) = true;
-		if ((proto == IPPROTO_ICMP && part[0] == 3) ||
-		    (proto == IPPROTO_ICMPV6 && part[0] == 1))
+		if (((proto == IPPROTO_ICMP && part[0] == 3) ||
+		     (proto == IPPROTO_ICMPV6 && part[0] == 1)) &&
+		    has_ports(part_of(part + 8), f->src.port, f->dst.port))
 			*is_refused = true;
 	}
 }
@@ -387,15 +346,15 @@ static int find_udp(struct world *w)
 	return found;
 }
 
-static void observe(struct world *w, struct outcome *out)
+static void observe(struct world *w, const struct facts *f, struct outcome *out)
 {
 	bool has_passed = false, is_accepted = false, is_refused = false;
 
 	read_wan(w, &has_passed);
-	read_lan(w, &is_accepted, &is_refused);
+	read_lan(w, f, &is_accepted, &is_refused);
 	out->listener = find_udp(w);
 	is_accepted |= out->listener >= 0;
-	assert_true(has_passed + is_accepted + is_refused <= 1);
+	out->is_ambiguous = has_passed + is_accepted + is_refused > 1;
 	out->kind = has_passed	  ? VERDICT_PASS
 		    : is_refused  ? VERDICT_REJECT
 		    : is_accepted ? VERDICT_RELAY
@@ -408,7 +367,7 @@ static bool is_as_expected(const struct facts *f, const struct verdict *v,
 	enum verdict_kind kind =
 		v->kind == VERDICT_DELIVER ? VERDICT_RELAY : v->kind;
 
-	if (o->kind != kind)
+	if (o->kind != kind || o->is_ambiguous)
 		return false;
 	if (f->proto != PROTO_UDP || kind != VERDICT_RELAY)
 		return true;
@@ -419,65 +378,81 @@ static bool is_as_expected(const struct facts *f, const struct verdict *v,
 static void try_packet(struct world *w, const struct config *c,
 		       const struct str *text)
 {
-	uint8_t packet[PACKET_MAX];
 	struct outcome o;
 	struct verdict v;
 	struct facts f;
 	char src[ADDR_TEXT_MAX], dst[ADDR_TEXT_MAX];
-	ssize_t len;
 
 	draw_facts(w, &f);
 	eval_packet(c, &f, &v);
-	len = (ssize_t)build_packet(&f, packet);
-	assert_int_equal(write(w->lan, packet, (size_t)len), len);
-	len = (ssize_t)build_echo(&f, packet);
-	assert_int_equal(write(w->lan, packet, (size_t)len), len);
-	observe(w, &o);
+	send_packet(w, &f);
+	send_echo(w, &f);
+	observe(w, &f, &o);
 	if (!is_as_expected(&f, &v, &o))
 		fail_msg("%s\n%s %s -> %s: eval says %s (intercept %d), the "
-			 "kernel %s (listener %d)",
+			 "kernel %s%s (listener %d)",
 			 str_get(text), f.proto == PROTO_TCP ? "tcp" : "udp",
 			 addr_format(&f.src, src), addr_format(&f.dst, dst),
 			 verdict_name(v.kind), v.intercept,
-			 verdict_name(o.kind), o.listener);
+			 verdict_name(o.kind),
+			 o.is_ambiguous ? " and more" : "", o.listener);
+}
+
+static void install(struct world *w, const struct config *c,
+		    const struct str *text)
+{
+	struct err e = { 0 };
+	unsigned added = 0;
+	struct nl nl;
+
+	w->plan.config = c;
+	w->plan.has_family[FAMILY_V4] = true;
+	w->plan.has_family[FAMILY_V6] = true;
+	assert_int_equal(nl_open(&nl, NETLINK_ROUTE, 0), 0);
+	if (routing_install(&nl, &w->plan, &added, &e) < 0 ||
+	    w->engine->install(w->run, &w->plan, &e) < 0)
+		fail_msg("%s\n%s", e.text, str_get(text));
+	nl_close(&nl);
 }
 
 static void test_random(void **state)
 {
 	static struct world w;
+	struct config *old = NULL;
 	struct str text = { 0 };
 
-	(void)state; /* unused */
 	if (geteuid() != 0 || !netns_has_v6())
 		skip();
-	build_world(&w);
+	build_world(&w, *state);
 	for (int i = 0; i < CONFIGS; i++) {
 		struct config *c = draw_config(&w, &text);
-		struct err e = { 0 };
-		unsigned added = 0;
-		struct nl nl;
 
-		w.plan.config = c;
-		w.plan.has_family[FAMILY_V4] = true;
-		w.plan.has_family[FAMILY_V6] = true;
-		assert_int_equal(nl_open(&nl, NETLINK_ROUTE, 0), 0);
-		if (routing_install(&nl, &w.plan, &added, &e) < 0 ||
-		    nft_install(&w.plan, &e) < 0)
-			fail_msg("%s\n%s", e.text, str_get(&text));
-		nl_close(&nl);
+		install(&w, c, &text);
+		config_free(old); /* the engine kept it until now */
+		old = c;
 		for (int k = 0; k < PACKETS; k++)
 			try_packet(&w, c, &text);
-		config_free(c);
 	}
+	end_world(&w);
+	config_free(old);
 	str_done(&text);
-	dgram_done(&w.batch);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),
-	};
+	enum engine_kind kinds[] = { ENGINE_EBPF, ENGINE_NFT, ENGINE_IPTABLES };
+	struct CMUnitTest tests[3];
+	size_t count = 0;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (size_t i = 0; i < 3; i++) {
+		const struct engine *engine = engine_of(kinds[i]);
+
+		if (engine)
+			tests[count++] = (struct CMUnitTest){
+				.name = engine->name,
+				.test_func = test_random,
+				.initial_state = (void *)engine,
+			};
+	}
+	return _cmocka_run_group_tests("equal", tests, count, NULL, NULL);
 }

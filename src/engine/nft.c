@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nft.c - install, remove and read back the table; see nft.h.
+ * nft.c - install, remove and watch over the table; see nft.h.
  */
 #include "engine/nft.h"
 
 #include "base/child.h"
+#include "engine/nft_look.h"
+#include "engine/nft_probe.h"
+#include "engine/nft_text.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,150 +37,276 @@ static int run_script(const char *script, const char *what, struct err *e)
 	return status;
 }
 
-/* What this engine asks of a kernel, tried one by one when the whole is
- * refused, so that the message can name what is missing. */
-struct need {
-	const char *rule;
-	const char *name; /* Kconfig symbol, also its module in lower case */
+/* What stays when rules are replaced, beside the counters: sets of what rules
+ * have noted, for connections must go on, and big sets that stay the same. */
+struct keep {
+	const struct nft_sets *sets;
+	const char *rules; /* the new ones */
+	const json_t *old; /* the table as it is */
 };
 
-static const struct need needs[] = {
-	{ "accept", "NF_TABLES_INET" },
-	{ "socket transparent 1 accept", "NFT_SOCKET" },
-	{ "meta l4proto tcp tproxy to :1 accept", "NFT_TPROXY" },
-	{ "fib daddr type local accept", "NFT_FIB_INET" },
-	{ "meta l4proto tcp reject with tcp reset", "NFT_REJECT_INET" },
-	{ "notrack", "NFT_CT" },
-};
-
-static const struct need *find_missing(void)
+static bool has_definition(const char *rules, const char *kind,
+			   const char *name)
 {
-	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
-		const char *const argv[] = { "nft", "-c", "-f", "-", NULL };
-		struct str script = { 0 }, complaint = { 0 };
-		int status;
+	struct str line = { 0 };
+	bool is_there;
 
-		str_addf(&script,
-			 "table inet waylay_probe {\nchain c {\ntype filter "
-			 "hook prerouting priority 0\n%s\n}\n}\n",
-			 needs[i].rule);
-		status = child_run(argv, str_get(&script), NULL, &complaint,
-				   NULL);
-		str_done(&script);
-		str_done(&complaint);
-		if (status)
-			return &needs[i];
+	str_addf(&line, "\t%s %s {\n", kind, name);
+	is_there = strstr(rules, str_get(&line));
+	str_done(&line);
+	return is_there;
+}
+
+static bool is_kept_set(const struct keep *k, const char *kind,
+			const char *name)
+{
+	const struct nft_set *set = nft_sets_find(k->sets, name);
+
+	if (set)
+		return set->count > NFT_BIG_SET;
+	/* deaf_N is of the listeners that were */
+	return strncmp(name, "deaf_", 5) != 0 &&
+	       has_definition(k->rules, kind, name);
+}
+
+/* nft_kept_fn: is it there, and is it to stay? */
+static bool is_kept(void *ctx, const char *name)
+{
+	const struct keep *k = ctx;
+	json_t *item;
+	size_t i;
+
+	if (!is_kept_set(k, "set", name))
+		return false;
+	json_array_foreach(k->old, i, item)
+	{
+		const char *other = json_string_value(
+			json_object_get(json_object_get(item, "set"), "name"));
+
+		if (other && !strcmp(other, name))
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
-/* Chains of intercepts that the new rules do not have any more.  `add` makes
- * `delete` valid whether the chain is there or not. */
-static void put_old_chains(struct str *out, size_t from)
+/* Chains and sets that the new rules do not have any more. */
+static void put_deletions(const struct keep *k, struct str *out)
 {
-	static const char *const kinds[] = { "intercept", "select", "take" };
+	json_t *item, *body;
+	const char *kind;
+	size_t i;
 
-	for (size_t i = from; i < INTERCEPTS_MAX; i++)
-		for (int k = 0; k < 3; k++)
-			str_addf(out,
-				 "add chain inet waylay %s_%zu\n"
-				 "delete chain inet waylay %s_%zu\n",
-				 kinds[k], i, kinds[k], i);
+	json_array_foreach(k->old, i, item)
+	{
+		json_object_foreach(item, kind, body)
+		{
+			const char *name = json_string_value(
+				json_object_get(body, "name"));
+			bool is_chain = !strcmp(kind, "chain");
+			bool is_set =
+				!strcmp(kind, "set") || !strcmp(kind, "map");
+
+			if ((is_chain &&
+			     !has_definition(k->rules, kind, name)) ||
+			    (is_set && !is_kept_set(k, kind, name)))
+				str_addf(out, "delete %s inet waylay %s\n",
+					 kind, name);
+		}
+	}
 }
 
-int nft_install(const struct plan *p, struct err *e)
+/* One transaction: all of it or nothing.  Not `delete table`: what is kept
+ * would be lost. */
+static void put_script(struct nft_text *t, const json_t *old, struct str *out)
 {
-	const struct need *missing;
+	struct str rules = { 0 };
+	struct keep keep = { .sets = &t->sets, .old = old };
+
+	t->out = &rules;
+	nft_put_rules(t);
+	keep.rules = str_get(&rules);
+	str_add(out, "add table inet waylay\nflush table inet waylay\n");
+	put_deletions(&keep, out);
+	str_add(out, "table inet waylay {\n");
+	nft_sets_put(&t->sets, is_kept, &keep, out);
+	str_add(out, str_get(&rules));
+	str_add(out, "}\n");
+	out->is_failed |= rules.is_failed;
+	str_done(&rules);
+}
+
+static int replace(struct nft_text *t, struct err *e)
+{
+	json_t *old = nft_list(true, e);
 	struct str script = { 0 };
 	int error;
 
-	/* Not `delete table`: its sets know connections that must go on. */
-	str_add(&script, "add table inet waylay\nflush table inet waylay\n");
-	put_old_chains(&script, p->config->intercept_count);
-	nft_render(p, &script);
+	if (!old)
+		return -e->code;
+	put_script(t, old, &script);
+	json_decref(old);
 	if (!str_ok(&script))
 		error = err_set(e, ENOMEM, "no memory for the nft rules");
 	else
 		error = run_script(str_get(&script),
 				   "install the table `inet waylay`", e);
 	str_done(&script);
-	if (error != -EPROTO)
-		return error;
-	missing = find_missing();
-	if (missing)
-		return err_set(e, EOPNOTSUPP,
-			       "engine nft does not work on this kernel: it "
-			       "lacks %s (CONFIG_%s); load its module or "
-			       "choose another engine",
-			       missing->name, missing->name);
-	return error;
+	return error == -EPROTO ? nft_name_missing(e) : error;
 }
 
-/* --- reading back -------------------------------------------------------- */
-
-static const char *const volatile_keys[] = { "handle", "packets", "bytes",
-					     "index" };
-
-/* Take out of a listing what changes by itself: also what our own rules put
- * into sets ("flags" tells such a set). */
-static void strip(json_t *j)
+int nft_install(const struct plan *p, struct err *e)
 {
-	const char *key;
-	json_t *value;
-	size_t i;
+	struct err cause = { 0 };
+	struct nft_text t;
+	int error = nft_check_users(p->config, &cause);
 
-	if (json_is_object(j) && json_object_get(j, "flags"))
-		(void)json_object_del(j, "elem");
-	for (i = 0; i < sizeof(volatile_keys) / sizeof(*volatile_keys); i++)
-		if (json_is_object(j))
-			(void)json_object_del(j, volatile_keys[i]);
-	if (json_is_object(j))
-		json_object_foreach(j, key, value) strip(value);
-	if (json_is_array(j))
-		json_array_foreach(j, i, value) strip(value);
+	if (!error)
+		error = nft_text_init(&t, p, NULL, &cause);
+	if (!error) {
+		error = replace(&t, &cause);
+		nft_text_done(&t);
+	}
+	if (error && e)
+		*e = cause;
+	return error;
 }
 
 int nft_snapshot(struct str *out, struct err *e)
 {
-	const char *const argv[] = { "nft",  "-j",     "list", "table",
-				     "inet", "waylay", NULL };
-	struct str listing = { 0 }, complaint = { 0 };
-	int status = child_run(argv, NULL, &listing, &complaint, e);
-	json_t *j = NULL;
-	char *text;
-
-	if (status == 0) {
-		j = json_loads(str_get(&listing), 0, NULL);
-		if (!j)
-			status = err_set(e, EPROTO,
-					 "cannot read what `nft -j` lists");
-	} else if (status > 0) {
-		status = 0; /* no such table: an empty snapshot */
-	}
-	if (j) {
-		strip(j);
-		text = json_dumps(j, JSON_SORT_KEYS | JSON_COMPACT);
-		if (text)
-			str_add(out, text);
-		free(text);
-		json_decref(j);
-	}
-	str_done(&listing);
-	str_done(&complaint);
-	return status;
+	return nft_list_stable(false, out, e);
 }
-
-/* --- removing ------------------------------------------------------------ */
 
 int nft_remove(struct err *e)
 {
-	struct str listing = { 0 };
-	int error = nft_snapshot(&listing, e);
-	bool is_there = listing.len;
+	struct err cause = { 0 };
+	json_t *now = nft_list(true, &cause);
+	size_t count = json_array_size(now);
 
-	str_done(&listing);
-	if (error < 0 || !is_there)
-		return error;
-	return run_script("delete table inet waylay\n",
-			  "remove the table `inet waylay`", e);
+	json_decref(now);
+	if (now && !count)
+		return 0;
+	if (now)
+		return run_script("delete table inet waylay\n",
+				  "remove the table `inet waylay`", e);
+	if (e)
+		*e = cause;
+	return -cause.code;
 }
+
+/* --- as an engine -------------------------------------------------------- */
+
+struct engine_run {
+	bool is_terse;	     /* there are too many elements to look at */
+	struct str expected; /* the table after installing */
+	struct str cgroups;  /* those that are excepted... */
+	struct str ids;	     /* ...and what they were then */
+};
+
+static int check(const struct config *c, struct err *e)
+{
+	struct selections all;
+
+	return selections_make(c, &all, e);
+}
+
+static struct engine_run *new_run(struct err *e)
+{
+	struct engine_run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		(void)err_set(e, ENOMEM, "no memory for engine nft");
+	return run;
+}
+
+static void free_run(struct engine_run *run)
+{
+	if (!run)
+		return;
+	str_done(&run->expected);
+	str_done(&run->cgroups);
+	str_done(&run->ids);
+	free(run);
+}
+
+static bool has_many_prefixes(const struct config *c)
+{
+	struct nft_sets sets;
+	bool has_many;
+
+	if (nft_sets_init(&sets, c) < 0)
+		return true;
+	has_many = sets.prefixes > NFT_BIG_SET;
+	nft_sets_done(&sets);
+	return has_many;
+}
+
+static int install(struct engine_run *run, const struct plan *p, struct err *e)
+{
+	struct engine_run next = { .is_terse = has_many_prefixes(p->config) };
+	int error;
+
+	nft_list_cgroups(p->config, &next.cgroups);
+	nft_identify_cgroups(str_get(&next.cgroups), &next.ids);
+	error = nft_install(p, e);
+	if (error)
+		goto out;
+	error = nft_list_stable(next.is_terse, &next.expected, e);
+	if (!error) {
+		struct engine_run old = *run;
+
+		*run = next;
+		next = old;
+	}
+out:
+	str_done(&next.expected);
+	str_done(&next.cgroups);
+	str_done(&next.ids);
+	return error;
+}
+
+static bool are_cgroups_same(const struct engine_run *run)
+{
+	struct str ids = { 0 };
+	bool are_same;
+
+	nft_identify_cgroups(str_get(&run->cgroups), &ids);
+	are_same = !strcmp(str_get(&ids), str_get(&run->ids));
+	str_done(&ids);
+	return are_same;
+}
+
+static int is_intact(struct engine_run *run, struct err *e)
+{
+	struct str now = { 0 };
+	bool is_same;
+	int error;
+
+	if (!are_cgroups_same(run))
+		return 0;
+	error = nft_list_stable(run->is_terse, &now, e);
+	is_same = !strcmp(str_get(&now), str_get(&run->expected));
+	str_done(&now);
+	return error ? error : is_same;
+}
+
+static void render(const struct plan *p, struct str *out)
+{
+	str_add(out, "nft -f - <<'END'\n");
+	nft_render(p, out);
+	str_add(out, "END\n");
+}
+
+const struct engine engine_nft = {
+	.name = "nft",
+	.kind = ENGINE_NFT,
+	.event_groups = 1u << (NFNLGRP_NFTABLES - 1),
+	.check = check,
+	.probe = nft_probe,
+	.new = new_run,
+	.free = free_run,
+	.install = install,
+	.is_intact = is_intact,
+	.remove = nft_remove,
+	.render = render,
+	.counters = nft_counters,
+};

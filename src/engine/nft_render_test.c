@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-enum { LINES_MAX = 24 };
+enum { LINES_MAX = 24, LINE_BYTES = 320 };
 
 struct rendered {
 	struct config *config;
@@ -81,78 +81,167 @@ static const struct {
 	    "goto take_0" } },
 	{ "both families of both protocols have their listener",
 	  "intercept lan { from lan0; tcp any; udp 53 }", "take_0",
-	  { "meta nfproto ipv4 meta l4proto tcp notrack tproxy ip to 127.0.0.1:10000 "
-	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "meta nfproto ipv6 meta l4proto tcp notrack tproxy ip6 to [::1]:10001 "
-	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "meta nfproto ipv4 meta l4proto udp notrack tproxy ip to 127.0.0.1:10002 "
-	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "meta nfproto ipv6 meta l4proto udp notrack tproxy ip6 to [::1]:10003 "
-	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "counter accept comment \"nobody listens\"" } },
+	  { "meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:10000 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_tcp accept",
+	    "meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:10001 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_tcp accept",
+	    "meta nfproto ipv4 meta l4proto udp tproxy ip to 127.0.0.1:10002 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_udp accept",
+	    "meta nfproto ipv6 meta l4proto udp tproxy ip6 to [::1]:10003 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_udp accept",
+	    "counter name passed_no_listener accept" } },
 	{ "closed: while nobody listens, nothing passes",
 	  "on-failure closed; intercept lan { from lan0; tcp any }", "take_0",
-	  { "meta nfproto ipv4 meta l4proto tcp notrack tproxy ip to 127.0.0.1:10000 "
-	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "meta nfproto ipv6 meta l4proto tcp notrack tproxy ip6 to [::1]:10001 "
-	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "counter drop comment \"nobody listens\"" } },
+	  { "meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:10000 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_tcp accept",
+	    "meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:10001 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_tcp accept",
+	    "counter name dropped_no_listener drop" } },
 	{ "another program's listener has one family",
 	  "intercept web { from lan0; tcp 80; deliver 127.0.0.1:3129 }",
 	  "take_0",
-	  { "meta nfproto ipv4 meta l4proto tcp notrack tproxy ip to 127.0.0.1:3129 "
-	    "meta mark set meta mark & 0xffffcfff | 0x1000 counter accept",
-	    "counter accept comment \"nobody listens\"" } },
+	  { "meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:3129 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_tcp accept",
+	    "counter name passed_no_listener accept" } },
 	{ "some ports of each protocol",
 	  "intercept lan { from lan0; tcp 80, 443; udp 53, 1000-2000 }",
 	  "intercept_0",
 	  { "jump known_client", "jump left_alone",
 	    "meta l4proto tcp tcp dport { 80, 443 } goto select_0",
 	    "meta l4proto udp udp dport { 53, 1000-2000 } goto select_0" } },
-	{ "refusals are carried out in their order, before the listener",
+	{ "what decides is carried out in its order, before the listener",
 	  "intercept lan { from lan0; tcp any; udp any }\n"
 	  "rules { tcp port 80 -> direct; dst 9.9.9.0/24 -> reject;"
-	  " udp port 53 src 192.0.2.0/24 -> drop; tcp port 25 -> direct }",
+	  " udp port 53 src 192.0.2.0/24 -> drop; tcp port 25 -> direct log;"
+	  " tcp port 26 -> drop; default -> direct log }",
 	  "select_0",
-	  { "meta l4proto tcp th dport { 80 } goto take_0",
-	    "ip daddr { 9.9.9.0/24 } meta l4proto tcp counter reject with tcp "
-	    "reset",
-	    "ip daddr { 9.9.9.0/24 } meta l4proto udp counter reject with "
-	    "icmpx port-unreachable",
+	  { "meta l4proto tcp th dport { 80 } counter name passed_direct accept",
+	    "ip daddr { 9.9.9.0/24 } meta l4proto tcp counter name rejected_tcp "
+	    "reject with tcp reset",
+	    "ip daddr { 9.9.9.0/24 } meta l4proto udp counter name rejected_udp "
+	    "reject with icmpx port-unreachable",
 	    "ip saddr { 192.0.2.0/24 } meta l4proto udp th dport { 53 } "
-	    "counter drop",
+	    "counter name dropped_rule drop",
+	    "meta l4proto tcp th dport { 25 } goto take_0",
+	    "meta l4proto tcp th dport { 26 } counter name dropped_rule drop",
 	    "goto take_0" } },
 	{ "a rule of IPv6 prefixes has no IPv4 line",
 	  "intercept lan { from lan0; tcp any }\n"
-	  "rules { tcp dst 2001:db8::/32 -> drop }", "select_0",
-	  { "ip6 daddr { 2001:db8::/32 } meta l4proto tcp counter drop",
+	  "rules { tcp dst 2001:db8::/32 -> drop; default -> direct log }",
+	  "select_0",
+	  { "ip6 daddr { 2001:db8::/32 } meta l4proto tcp counter name "
+	    "dropped_rule drop",
 	    "goto take_0" } },
 	{ "a rule for both families has a line for each",
 	  "list ads { net 198.51.100.0/24, 2001:db8:ad::/48 }\n"
 	  "intercept lan { from lan0; tcp any }\n"
-	  "rules { tcp list ads -> drop }", "select_0",
-	  { "ip daddr { 198.51.100.0/24 } meta l4proto tcp counter drop",
-	    "ip6 daddr { 2001:db8:ad::/48 } meta l4proto tcp counter drop",
+	  "rules { tcp list ads -> drop; default -> direct log }",
+	  "select_0",
+	  { "ip daddr { 198.51.100.0/24 } meta l4proto tcp counter name "
+	    "dropped_rule drop",
+	    "ip6 daddr { 2001:db8:ad::/48 } meta l4proto tcp counter name "
+	    "dropped_rule drop",
 	    "goto take_0" } },
 	{ "a rule of another intercept is left out",
 	  "intercept a { from a0; tcp any }\n"
 	  "intercept b { from b0; tcp any }\n"
-	  "rules { intercept a tcp -> reject; tcp port 9 -> drop }",
+	  "rules { intercept a tcp -> reject; tcp port 9 -> drop;"
+	  " default -> direct log }",
 	  "select_1",
-	  { "meta l4proto tcp th dport { 9 } counter drop", "goto take_1" } },
-	{ "a default that refuses needs no listener",
+	  { "meta l4proto tcp th dport { 9 } counter name dropped_rule drop",
+	    "goto take_1" } },
+	{ "a default that drops needs no listener",
 	  "intercept lan { from lan0; tcp any }\nrules { default -> drop }",
+	  "select_0", { "counter name dropped_rule drop" } },
+	{ "a default that refuses says so in two ways",
+	  "intercept lan { from lan0; tcp any }\nrules { default -> reject }",
 	  "select_0",
-	  { "meta l4proto tcp counter drop", "meta l4proto udp counter drop",
-	    "goto take_0" } },
+	  { "meta l4proto tcp counter name rejected_tcp reject with tcp reset",
+	    "counter name rejected_udp reject with icmpx port-unreachable" } },
+	{ "a default that is direct passes",
+	  "intercept lan { from lan0; tcp any }\nrules { default -> direct }",
+	  "select_0", { "counter name passed_direct accept" } },
+	{ "without rules everything is relayed",
+	  "intercept lan { from lan0; tcp any }", "select_0",
+	  { "goto take_0" } },
+	{ "rules are not for what another program gets",
+	  "intercept web { from lan0; tcp 80; deliver 127.0.0.1:3129 }\n"
+	  "rules { default -> drop }",
+	  "select_0", { "goto take_0" } },
+	{ "a listener at the interface's own address has both families",
+	  "intercept web { from lan0; tcp 80; deliver *:3129 }", "take_0",
+	  { "meta nfproto ipv4 meta l4proto tcp tproxy ip to :3129 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_tcp accept",
+	    "meta nfproto ipv6 meta l4proto tcp tproxy ip6 to :3129 "
+	    "notrack meta mark set meta mark & 0xffffcfff | 0x1000 "
+	    "counter name taken_tcp accept",
+	    "counter name passed_no_listener accept" } },
+	{ "and its ports none",
+	  "intercept web { from lan0; tcp 80; deliver *:3129 }", "intercept_0",
+	  { "jump known_client", "jump left_alone",
+	    "meta l4proto tcp tcp dport { 80 } goto select_0" } },
+	{ "this host: owners first, then as for others",
+	  "intercept own { from host; tcp any; except user daemon, 17;"
+	  " except cgroup there/is/none; except dst 10.0.0.0/8 }\n"
+	  "rules { port 25 -> reject; default -> direct log }",
+	  "host_select_0",
+	  { "meta skuid \"daemon\" return", "meta skuid 17 return",
+	    "# left out until it is there: cgroup there/is/none",
+	    "ip daddr { 10.0.0.0/8 } return",
+	    "meta l4proto tcp th dport { 25 } counter name rejected_tcp "
+	    "reject with tcp reset",
+	    "meta l4proto udp th dport { 25 } counter name rejected_udp "
+	    "reject with icmpx port-unreachable",
+	    "goto host_take_0" } },
+	{ "this host: TCP is noted, the number goes with the packet",
+	  "intercept lan { from lan0; tcp any }\n"
+	  "intercept own { from host; tcp any; udp any }", "host_take_1",
+	  { "meta nfproto . meta l4proto @deaf_1 counter name "
+	    "passed_no_listener accept",
+	    "meta nfproto ipv4 meta l4proto tcp update @host4 { ip saddr . "
+	    "tcp sport . ip daddr . tcp dport timeout 2h5m } "
+	    "meta priority set 7700:2 goto host_divert",
+	    "meta nfproto ipv6 meta l4proto tcp update @host6 { ip6 saddr . "
+	    "tcp sport . ip6 daddr . tcp dport timeout 2h5m } "
+	    "meta priority set 7700:2 goto host_divert",
+	    "meta nfproto ipv4 meta l4proto udp meta priority set 7700:2 "
+	    "goto host_divert",
+	    "meta nfproto ipv6 meta l4proto udp meta priority set 7700:2 "
+	    "goto host_divert",
+	    "counter name passed_no_listener accept" } },
+	{ "this host: what arrives goes to the listener of its number",
+	  "intercept lan { from lan0; tcp any }\n"
+	  "intercept own { from host; tcp any }\n"
+	  "intercept web { from host; udp 80; deliver 127.0.0.1:3129 }",
+	  "host_arrive",
+	  { "tcp flags & (fin | syn | rst | ack) != syn goto host_running",
+	    "meta priority vmap { 7700:2 : goto host_listener_1, "
+	    "7700:3 : goto host_listener_2 }",
+	    "counter name dropped_no_listener drop" } },
+	{ "this host, closed: the listener, or nothing",
+	  "on-failure closed; intercept own { from host; tcp any }",
+	  "host_listener_0",
+	  { "meta nfproto ipv4 meta l4proto tcp tproxy ip to 127.0.0.1:10000 "
+	    "counter name taken_tcp accept",
+	    "meta nfproto ipv6 meta l4proto tcp tproxy ip6 to [::1]:10001 "
+	    "counter name taken_tcp accept",
+	    "counter name dropped_no_listener drop" } },
 	{ "marks are those of the configuration",
 	  "mark 0x40/0xc0; intercept lan { from lan0; tcp any }", "divert",
-	  { "meta mark set meta mark & 0xffffff3f | 0x40 counter accept" } },
+	  { "meta mark set meta mark & 0xffffff3f | 0x40 accept" } },
 };
 /* clang-format on */
 
 static void chain_lines(const struct rendered *r, const char *name,
-			char lines[LINES_MAX][256])
+			char lines[LINES_MAX][LINE_BYTES])
 {
 	char head[64];
 	const char *at;
@@ -164,7 +253,7 @@ static void chain_lines(const struct rendered *r, const char *name,
 	at += strlen(head);
 	for (size_t i = 0; i < LINES_MAX && strncmp(at, "\t}", 2); i++) {
 		len = strcspn(at, "\n");
-		assert_true(len > 2 && len < 256);
+		assert_true(len > 2 && len < LINE_BYTES);
 		memcpy(lines[i], at + 2, len - 2); /* without the tabs */
 		at += len + 1;
 	}
@@ -174,7 +263,7 @@ static void test_chains(void **state)
 {
 	(void)state; /* unused */
 	for (size_t i = 0; i < sizeof(chains) / sizeof(*chains); i++) {
-		char lines[LINES_MAX][256] = { "" };
+		char lines[LINES_MAX][LINE_BYTES] = { "" };
 		struct rendered r;
 
 		begin(&r, chains[i].config);
@@ -196,9 +285,14 @@ static void test_chains(void **state)
 static void test_order(void **state)
 {
 	static const char *const order[] = {
-		"chain left_alone {",
+		"chain special_destination {",
 		"fib daddr type",
 		"127.0.0.0/8",
+		"chain left_alone {",
+		"jump special_destination",
+		"fib saddr type local accept",
+		"ip saddr { 0.0.0.0/8, 127.0.0.0/8",
+		"@inbound4",
 		"chain client_side {",
 		"hook prerouting priority raw",
 		"iifname \"lo\" accept",
@@ -208,7 +302,7 @@ static void test_order(void **state)
 		"chain prerouting {",
 		"hook prerouting priority mangle",
 		"meta mark & 0x3000 != 0 accept",
-		"socket transparent 1 goto divert",
+		"socket transparent 1 counter name matched_tcp goto divert",
 		"chain output {",
 		"oifname { \"lan0\", \"veth*\" } jump to_client",
 		"chain forward {",
@@ -231,14 +325,52 @@ static void test_order(void **state)
 	end(&r);
 }
 
-static void test_host_only(void **state)
+/* What comes from interfaces and what this host sends never mix. */
+static void test_host(void **state)
 {
 	struct rendered r;
 
 	(void)state; /* unused */
 	begin(&r, "intercept self { from host; tcp 443 }");
-	assert_false(has(&r, "jump intercept_0"));
+	assert_false(has(&r, "chain intercept_0"));
+	assert_false(has(&r, "oifname { "));
+	assert_true(has(&r, "iifname \"lo\" meta mark & 0x3000 == 0x3000 goto "
+			    "host_arrive\n\t\tiifname \"lo\" accept"));
+	assert_true(has(&r, "jump host_intercept_0"));
+	assert_false(has(&r, "ct direction")); /* conntrack stays off */
 	end(&r);
+	begin(&r, "intercept lan { from lan0; tcp 443 }");
+	assert_false(has(&r, "host_"));
+	end(&r);
+}
+
+/* Rules that ask for the same addresses share a set. */
+static void test_shared_set(void **state)
+{
+	struct str text = { 0 };
+	struct rendered r;
+	size_t sets = 0;
+
+	(void)state; /* unused */
+	for (int list = 0; list < 2; list++) {
+		str_addf(&text, "list l%d { net 10.0.0.0/24", list);
+		for (int i = 1; i < 40; i++)
+			str_addf(&text, ", 10.%d.0.0/24", i);
+		str_add(&text, " }\n");
+	}
+	str_add(&text, "intercept lan { from lan0; tcp any; except dst l0 }\n"
+		       "rules { list l0 -> drop; src l1 -> drop;"
+		       " dst l1, 192.0.2.0/24 -> drop; default -> reject }\n");
+	begin(&r, str_get(&text));
+	for (const char *at = str_get(&r.script);
+	     (at = strstr(at, "\tset nets4_")); at++)
+		sets++;
+	assert_int_equal(sets, 2);
+	assert_true(has(&r, "\t\tip saddr @nets4_"));
+	assert_true(has(&r, "\t\tip daddr @nets4_"));
+	assert_false(has(&r, "daddr { 10."));
+	end(&r);
+	str_done(&text);
 }
 
 /* A family without a listener is not taken, and falls to the last line. */
@@ -280,6 +412,20 @@ static const char *const accepted[] = {
 	"intercept a { from lan0; tcp any; except dst l }\n"
 	"rules { list l -> drop; src 10.0.0.0/8 dst 2001:db8::/32 -> drop }",
 	"mark 0x1/0x80000001; intercept a { from lan0; tcp any }",
+	"intercept a { from host; tcp any; udp any; except user root, 0, 65534;"
+	" except cgroup there/is/none }\n"
+	"intercept b { from host; tcp 1-5; deliver *:3129 }\n"
+	"rules { src ::/0 -> reject; port 1 -> drop; default -> direct }",
+	"on-failure closed; intercept a { from host; udp 53 }\n"
+	"intercept b { from lan0; udp any; deliver *:1 }",
+	"list l { net 0.0.0.0/32, 0.0.0.2/32, 0.0.0.4/32, 0.0.0.6/32,"
+	" 0.0.0.8/29, 1.0.0.0/8, 3.0.0.0/8, 5.0.0.0/8, 7.0.0.0/8, 9.0.0.0/8,"
+	" 11.0.0.0/8, 13.0.0.0/8, 15.0.0.0/8, 17.0.0.0/8, 19.0.0.0/8,"
+	" 21.0.0.0/8, 128.0.0.0/2, 255.255.255.255, ::, ::2, ::4, ::6, ::8,"
+	" ::a, ::c, ::e, ::10, ::12, ::14, ::16, ::18, ::1a, ::1c, ::1e,"
+	" 8000::/1 }\n"
+	"intercept a { from lan0; tcp any; except src l }\n"
+	"rules { list l -> drop; src l -> reject; default -> direct log }",
 };
 
 static void test_accepted(void **state)
@@ -312,7 +458,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_host_only),
+		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_shared_set),
 		cmocka_unit_test(test_one_family),
 		cmocka_unit_test(test_accepted),
 	};

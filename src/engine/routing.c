@@ -9,39 +9,54 @@
 
 #include <errno.h>
 
-enum { RULES = 3 };
+enum { RULES_MIN = 3, RULES_ROOM = 4 };
 
-static void make_rules(const struct config *c, enum family_index f,
-		       struct ip_rule rules[RULES])
+static bool has_host(const struct config *c)
+{
+	for (size_t i = 0; i < c->intercept_count; i++)
+		if (c->intercepts[i].from_host)
+			return true;
+	return false;
+}
+
+/* Returns how many there are. */
+static int make_rules(const struct config *c, enum family_index f,
+		      struct ip_rule rules[RULES_ROOM])
 {
 	struct ip_rule like = {
 		.family = plan_family(f),
 		.protocol = PLAN_PROTOCOL,
+		.mask = c->mask,
 	};
 
-	for (uint32_t i = 0; i < RULES; i++) {
+	for (uint32_t i = 0; i < RULES_ROOM; i++) {
 		rules[i] = like;
 		rules[i].priority = PLAN_PRIORITY + i;
 	}
 	rules[0].action = RULE_GOTO;
-	rules[0].target = PLAN_PRIORITY + RULES - 1;
+	rules[0].target = PLAN_PRIORITY + 2;
+	rules[0].mark = c->mark;
 	rules[0].is_from_loopback = true;
 	rules[1].action = RULE_LOOKUP;
 	rules[1].target = c->table;
+	rules[1].mark = c->mark;
 	rules[2].action = RULE_NOP;
-	for (int i = 0; i < RULES - 1; i++) {
-		rules[i].mark = c->mark;
-		rules[i].mask = c->mask;
-	}
+	rules[2].mask = 0;
+	rules[3].action = RULE_LOOKUP;
+	rules[3].target = c->table;
+	rules[3].mark = plan_host_mark(c);
+	rules[3].is_from_loopback = true;
+	return has_host(c) ? RULES_ROOM : RULES_MIN;
 }
 
 int routing_check(struct nl *nl, const struct plan *p, struct err *e)
 {
-	struct ip_rule rules[RULES];
+	struct ip_rule rules[RULES_ROOM];
 
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
-		make_rules(p->config, f, rules);
-		for (int i = 0; i < RULES && p->has_family[f]; i++) {
+		int count = make_rules(p->config, f, rules);
+
+		for (int i = 0; i < count && p->has_family[f]; i++) {
 			int clash = route_rule_clash(nl, &rules[i], e);
 
 			if (clash)
@@ -80,15 +95,16 @@ static int install_route(struct nl *nl, const struct plan *p,
 int routing_install(struct nl *nl, const struct plan *p, unsigned *added,
 		    struct err *e)
 {
-	struct ip_rule rules[RULES];
+	struct ip_rule rules[RULES_ROOM];
 	int error = 0;
 
 	for (enum family_index f = 0; f < FAMILY_COUNT && !error; f++) {
+		int count = make_rules(p->config, f, rules);
+
 		if (!p->has_family[f])
 			continue;
-		make_rules(p->config, f, rules);
 		error = install_route(nl, p, f, added, e);
-		for (int i = RULES - 1; i >= 0 && !error; i--)
+		for (int i = count - 1; i >= 0 && !error; i--)
 			error = install_rule(nl, &rules[i], added, e);
 	}
 	return error;
@@ -96,13 +112,13 @@ int routing_install(struct nl *nl, const struct plan *p, unsigned *added,
 
 int routing_prune(struct nl *nl, const struct plan *p, struct err *e)
 {
-	struct ip_rule keep[FAMILY_COUNT * RULES];
+	struct ip_rule keep[FAMILY_COUNT * RULES_ROOM];
+	size_t count = 0;
 	int error;
 
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++)
-		make_rules(p->config, f, keep + f * RULES);
-	error = route_flush_rules(nl, PLAN_PROTOCOL, keep, FAMILY_COUNT * RULES,
-				  e);
+		count += (size_t)make_rules(p->config, f, keep + count);
+	error = route_flush_rules(nl, PLAN_PROTOCOL, keep, count, e);
 	if (error < 0)
 		return error;
 	return route_flush(nl, PLAN_PROTOCOL, p->config->table, e);
@@ -115,30 +131,43 @@ int routing_remove(struct nl *nl, struct err *e)
 	return error < 0 ? error : route_flush(nl, PLAN_PROTOCOL, 0, e);
 }
 
+static void render_rule(const struct ip_rule *r, const char *ip,
+			struct str *out)
+{
+	str_addf(out, "%s rule add pref %u", ip, r->priority);
+	if (r->is_from_loopback)
+		str_add(out, " iif lo");
+	if (r->mask)
+		str_addf(out, " fwmark 0x%x/0x%x", r->mark, r->mask);
+	switch (r->action) {
+	case RULE_LOOKUP:
+		str_addf(out, " lookup %u", r->target);
+		break;
+	case RULE_GOTO:
+		str_addf(out, " goto %u", r->target);
+		break;
+	case RULE_NOP:
+		str_add(out, " nop");
+		break;
+	}
+	str_addf(out, " protocol %d\n", PLAN_PROTOCOL);
+}
+
 void routing_render(const struct plan *p, struct str *out)
 {
-	const struct config *c = p->config;
+	struct ip_rule rules[RULES_ROOM];
 
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
 		const char *ip = f == FAMILY_V6 ? "ip -6" : "ip";
+		int count = make_rules(p->config, f, rules);
 
 		if (!p->has_family[f])
 			continue;
 		str_addf(out,
 			 "%s route add local default dev lo table %u proto "
 			 "%d\n",
-			 ip, c->table, PLAN_PROTOCOL);
-		str_addf(out, "%s rule add pref %d nop protocol %d\n", ip,
-			 PLAN_PRIORITY + 2, PLAN_PROTOCOL);
-		str_addf(out,
-			 "%s rule add pref %d fwmark 0x%x/0x%x lookup %u "
-			 "protocol %d\n",
-			 ip, PLAN_PRIORITY + 1, c->mark, c->mask, c->table,
-			 PLAN_PROTOCOL);
-		str_addf(out,
-			 "%s rule add pref %d iif lo fwmark 0x%x/0x%x goto %d "
-			 "protocol %d\n",
-			 ip, PLAN_PRIORITY, c->mark, c->mask, PLAN_PRIORITY + 2,
-			 PLAN_PROTOCOL);
+			 ip, p->config->table, PLAN_PROTOCOL);
+		for (int i = count - 1; i >= 0; i--)
+			render_rule(&rules[i], ip, out);
 	}
 }

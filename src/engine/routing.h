@@ -7,11 +7,19 @@
  *   7700: from all iif lo fwmark V/M goto 7702
  *   7701: from all fwmark V/M lookup T       table T: local default dev lo
  *   7702: from all nop
+ *   7703: from all iif lo fwmark H/M lookup T   only with `from host`
  *
  * The first rule is what makes src_valid_mark=1 (wg-quick, Tailscale)
  * harmless: source validation looks the client's address up with the packet's
  * mark and `iif lo`; without the detour it would find "local" and drop the
  * packet as martian, fib_validate_source() in net/ipv4/fib_frontend.c.
+ *
+ * The last rule leads what this host itself sends over lo: H is
+ * plan_host_mark(), another value under the same mask, so neither the detour
+ * nor the second rule is for it.  Its sources are never validated: on lo a
+ * packet keeps the route with which it was sent.  `iif lo` is what the route
+ * of an own packet is looked up with; a packet from elsewhere that carries H
+ * is not concerned.
  */
 #ifndef WL_ENGINE_ROUTING_H
 #define WL_ENGINE_ROUTING_H
