@@ -141,8 +141,6 @@ static __always_inline enum packet_kind parse_transport(void *ctx,
 
 	if (p->proto == (p->family ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
 		return is_quoted ? PACKET_OTHER : parse_icmp(ctx, p);
-	if (p->fragment_at && is_extension(p->proto))
-		return PACKET_FLOW; /* its protocol is in the first one */
 	if (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP)
 		return PACKET_OTHER;
 	if (p->fragment_at)
@@ -268,6 +266,9 @@ static __always_inline enum packet_kind parse_ipv6(void *ctx, __u32 at,
 	kind = parse_extensions(ctx, p, &p->proto);
 	if (kind != PACKET_FLOW)
 		return kind;
+	if (p->fragment_at &&
+	    (is_extension(p->proto) || p->proto == IP6_FRAGMENT))
+		return PACKET_FLOW; /* its protocol is in the first one */
 	return parse_transport(ctx, p, is_quoted);
 }
 

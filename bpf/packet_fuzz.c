@@ -25,13 +25,14 @@ static void try_quote(struct bytes *b, const struct packet *error)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct bytes b = { data + 1, size - 1 };
 	struct packet p, naive;
 	enum packet_kind kind;
+	struct bytes b;
 	bool is_v6;
 
 	if (!size)
 		return 0;
+	b = (struct bytes){ data + 1, size - 1 };
 	is_v6 = data[0] & 1;
 	kind = packet_parse(&b, packet_be16(is_v6 ? ETH_P_IPV6 : ETH_P_IP), &p);
 	if (kind != naive_parse(&b, is_v6, &naive) ||

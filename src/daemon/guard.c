@@ -303,7 +303,8 @@ void guard_set(struct guard *g, struct installed *in)
 	listen_to(g, in ? in->engine->event_groups : 0);
 	if (!in)
 		wheel_cancel(&g->loop->wheel, &g->settle);
-	else if (!g->event_groups || has_cgroups(in->plan.config))
+	else if (!g->event_groups || in->engine->is_polled ||
+		 has_cgroups(in->plan.config))
 		poll_later(g);
 }
 

@@ -10,6 +10,7 @@
 #include "engine/ebpf.h"
 
 #include "engine/ebpf_links.h"
+#include "engine/ebpf_notrack.h"
 #include "engine/ebpf_show.h"
 #include "engine/trial.h"
 #include "net/sysctl.h"
@@ -17,6 +18,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +222,8 @@ static int bring_up(struct engine_run *run, struct bpf_tables *t,
 	run->links.has_host = plan_has_host(c);
 	error = set_accept_local(run, run->links.has_host, e);
 	if (!error)
+		error = ebpf_notrack_set(c, e);
+	if (!error)
 		error = ebpf_links_look(&run->links, t, g, true, e);
 	if (!error)
 		error = pin_kept(run, g, e);
@@ -301,6 +305,7 @@ static int is_intact(struct engine_run *run, struct err *e)
 	(void)e; /* what cannot be asked is not intact */
 	return run->now && choose_is_alive(run) &&
 	       !bpf_generation_is_outdated(run->now) &&
+	       ebpf_notrack_is_intact(run->tables->selections.config) &&
 	       (!run->pins.dir[0] || bpf_pin_has(&run->pins, choose_pin)) &&
 	       ebpf_links_are_intact(&run->links);
 }
@@ -327,6 +332,8 @@ static int remove_all(struct err *e)
 	if (!error)
 		error = ebpf_links_sweep(&links, e);
 	ebpf_links_close(&links);
+	if (!error)
+		error = ebpf_notrack_remove(e);
 	if (error || bpf_pins_find(&pins) < 0)
 		return error;
 	if (bpf_pin_has(&pins, "accept_local"))
@@ -355,7 +362,8 @@ static int probe(struct err *e)
 const struct engine engine_ebpf = {
 	.name = "ebpf",
 	.kind = ENGINE_EBPF,
-	.event_groups = 0,
+	.event_groups = 1 << (NFNLGRP_NFTABLES - 1),
+	.is_polled = true,
 	.check = check,
 	.probe = probe,
 	.new = run_new,

@@ -29,6 +29,8 @@ struct engine {
 	/* Netlink groups of NETLINK_NETFILTER that tell of changes; 0: none,
 	 * then is_intact() is asked every second. */
 	uint32_t event_groups;
+	/* Events do not tell all: is_intact() is asked every second as well. */
+	bool is_polled;
 
 	/* Can it carry out c at all, on any kernel?  Pure; -EOPNOTSUPP with
 	 * one sentence that names the engines which can. */
