@@ -92,6 +92,15 @@ static __always_inline bool note_hosted(const struct packet *p, __u32 selection)
 	return !bpf_map_update_elem(&hosted, &key, &selection, BPF_ANY);
 }
 
+/* What was true of the connection with these ports before is not of this. */
+static __always_inline void forget_hosted(const struct packet *p)
+{
+	struct wl_flow key;
+
+	flow_fill(p, false, &key);
+	(void)bpf_map_delete_elem(&hosted, &key); /* mostly there is none */
+}
+
 /* Does anybody listen?  Asked here, where passing is still possible. */
 static __always_inline bool has_listener(struct __sk_buff *skb,
 					 const struct packet *p, __u8 proto,
@@ -130,6 +139,12 @@ __noinline int host_has_udp(struct __sk_buff *skb, const struct packet *p,
 	return p && has_listener(skb, p, IPPROTO_UDP, selection);
 }
 
+/* A socket that is bound to an interface would not get its answers by lo. */
+static __always_inline bool is_bound(struct __sk_buff *skb)
+{
+	return skb->sk && skb->sk->bound_dev_if;
+}
+
 static __always_inline int host_take(struct __sk_buff *skb,
 				     const struct packet *p, __u32 link_bytes,
 				     __u32 selection)
@@ -137,7 +152,7 @@ static __always_inline int host_take(struct __sk_buff *skb,
 	int has = p->proto == IPPROTO_TCP ? host_has_tcp(skb, p, selection)
 					  : host_has_udp(skb, p, selection);
 
-	if (!has || !note_hosted(p, selection))
+	if (!has || is_bound(skb) || !note_hosted(p, selection))
 		return no_listener();
 	return divert(skb, link_bytes);
 }
@@ -182,6 +197,8 @@ static __always_inline int host_settle(struct __sk_buff *skb,
 
 	if (p->is_fragment)
 		fragment_note(p, fate);
+	if (fate == FATE_PASS)
+		forget_hosted(p);
 	return verdict;
 }
 

@@ -10,13 +10,13 @@ A module sets CONFIG to run its gateway with another configuration.
 import contextlib
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
+import bpf_state
 import waylay
 from namespace import Namespace
 from observers import HostState, LeakObserver, assert_same_state
@@ -50,13 +50,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def bpffs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def bpffs(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Somewhere to pin: `ip netns exec` hides the one at /sys/fs/bpf."""
-    place = tmp_path_factory.mktemp("bpffs")
-    mounted = subprocess.run(["mount", "-t", "bpf", "bpf", place])
-    yield
-    if mounted.returncode == 0:
-        subprocess.run(["umount", place], check=True)
+    bpf_state.mount_alone(tmp_path_factory.mktemp("bpffs"))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 SOCKET_TIMEOUT_S = 5
 
 # Addresses serve at once, and every error is told, not only some a second.
@@ -60,6 +60,14 @@ class Namespace:
         os.close(self._fd)
         self._fd = -1
         subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+    @property
+    def descriptor(self) -> int:
+        return self._fd
+
+    @property
+    def inode(self) -> int:
+        return os.fstat(self._fd).st_ino
 
     def address(self, family: str) -> str:
         return {"v4": self.v4, "v6": self.v6}[family]

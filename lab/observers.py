@@ -14,9 +14,11 @@ import ctypes
 import difflib
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import bpf_state
 from namespace import Namespace
 from topology import FORWARDED_TTL
 
@@ -65,7 +67,6 @@ class LeakObserver:
 # --- state of a host ------------------------------------------------------------
 
 STATE_COMMANDS = {
-    "nft ruleset": ("nft", "--stateless", "list", "ruleset"),
     "ip rule": ("ip", "-4", "rule"),
     "ip -6 rule": ("ip", "-6", "rule"),
     "ip route": ("ip", "-4", "route", "show", "table", "all"),
@@ -84,10 +85,18 @@ class HostState:
     def __init__(self, host: Namespace):
         self.lines: list[str] = []
         for title, command in STATE_COMMANDS.items():
-            text = host.run(*command).stdout
-            self.lines += [f"{title}: {line.rstrip()}" for line in text.splitlines()]
+            self._add(title, host.run(*command).stdout.splitlines())
+        self._add("nft ruleset", read_ruleset(host))
+        self._add("iptables-legacy", read_legacy_rules(host))
+        self._add("BPF", bpf_state.attached(host))
+        self._add("filter", bpf_state.filters(host))
+        self._add("pin", map(str, bpf_state.pins(host)))
         with host.inside():
-            self.lines += [f"sysctl: {line}" for line in read_sysctls()]
+            self._add("xt_recent", names_in("/proc/thread-self/net/xt_recent"))
+            self._add("sysctl", read_sysctls())
+
+    def _add(self, title: str, lines: Iterable[str]) -> None:
+        self.lines += [f"{title}: {line.rstrip()}" for line in lines]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HostState) and self.lines == other.lines
@@ -101,6 +110,37 @@ class HostState:
 
 def assert_same_state(before: HostState, after: HostState) -> None:
     assert before == after, "\n" + before.difference(after)
+
+
+# What iptables leaves at its first use, and what nobody can take away: built-in
+# chains without a rule, in tables that have nothing else.
+EMPTY_CHAIN = re.compile(r"\tchain [A-Z]+ \{\n\t\ttype .* policy accept;\n\t\}\n\n?")
+EMPTY_TABLE = re.compile(r"table ip6? (raw|mangle|nat|filter|security) \{\n\}\n")
+LEGACY_TABLES = {
+    "iptables-legacy-save": "/proc/thread-self/net/ip_tables_names",
+    "ip6tables-legacy-save": "/proc/thread-self/net/ip6_tables_names",
+}
+
+
+def read_ruleset(host: Namespace) -> list[str]:
+    text = host.run("nft", "--stateless", "list", "ruleset").stdout
+    return EMPTY_TABLE.sub("", EMPTY_CHAIN.sub("", text)).splitlines()
+
+
+def read_legacy_rules(host: Namespace) -> Iterator[str]:
+    """Rules and own chains of the older iptables."""
+    for command, tables in LEGACY_TABLES.items():
+        with host.inside():
+            path = Path(tables)
+            if not path.exists() or not path.read_text():
+                continue
+        for line in host.run(command).stdout.splitlines():
+            if line[0] == "-" or (line[0] == ":" and " - " in line):
+                yield line
+
+
+def names_in(directory: str) -> list[str]:
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
 
 
 def read_sysctls() -> Iterator[str]:

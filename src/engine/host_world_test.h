@@ -11,6 +11,7 @@
 #ifndef WL_ENGINE_HOST_WORLD_TEST_H
 #define WL_ENGINE_HOST_WORLD_TEST_H
 
+#include "engine/choose.h"
 #include "engine/engine.h"
 #include "engine/routing.h"
 
@@ -41,7 +42,7 @@ struct world {
 	int tcp[INTERCEPTS + 1][FAMILY_COUNT]; /* the last: `deliver` */
 	int udp[INTERCEPTS + 1][FAMILY_COUNT];
 	struct dgram_batch batch;
-	struct config *config;
+	struct config *config, *before;
 	struct engine_run *run;
 	struct plan plan;
 };
@@ -101,13 +102,18 @@ static inline void world_open_listeners(struct world *w, int i,
 		w->plan.ports[i][PROTO_UDP][f] = at.port;
 	if (w->tcp[i][f] < 0 || w->udp[i][f] < 0)
 		fail_msg("%s", e.text);
+	if (i == INTERCEPTS)
+		return;
+	w->plan.fds[i][PROTO_TCP][f] = w->tcp[i][f];
+	w->plan.fds[i][PROTO_UDP][f] = w->udp[i][f];
 }
 
 static inline void world_begin(struct world *w, const struct engine *engine)
 {
 	struct err e = { 0 };
 
-	*w = (struct world){ .engine = engine };
+	*w = (struct world){ .engine = engine, .plan.is_private = true };
+	memset(w->plan.fds, -1, sizeof(w->plan.fds));
 	netns_begin();
 	if (geteuid() != 0 || !netns_has_v6())
 		skip();
@@ -137,7 +143,8 @@ static inline void world_load(struct world *w, const char *text)
 	unsigned added = 0;
 	struct nl nl;
 
-	config_free(w->config);
+	config_free(w->before); /* the engine has kept it until now */
+	w->before = w->config;
 	w->config = config_parse("t", text, strlen(text), &m);
 	if (!w->config)
 		fail_msg("%s", str_get(&m.text));
@@ -151,6 +158,22 @@ static inline void world_load(struct world *w, const char *text)
 	nl_close(&nl);
 }
 
+/* As after an end of waylay: what it has installed is gone. */
+static inline void world_unload(struct world *w)
+{
+	struct err e = { 0 };
+
+	assert_int_equal(w->engine->remove(&e), 0);
+	w->engine->free(w->run);
+	w->run = w->engine->new (&e);
+	assert_non_null(w->run);
+}
+
+static inline bool world_is(const struct world *w, unsigned kinds)
+{
+	return kinds & 1u << w->engine->kind;
+}
+
 static inline void world_end(struct world *w)
 {
 	for (int i = 0; i <= INTERCEPTS; i++)
@@ -160,8 +183,9 @@ static inline void world_end(struct world *w)
 		}
 	close(w->wan);
 	dgram_done(&w->batch);
-	config_free(w->config);
 	w->engine->free(w->run);
+	config_free(w->before);
+	config_free(w->config);
 }
 
 /* --- clients ------------------------------------------------------------- */
@@ -353,6 +377,26 @@ static inline int world_take(struct world *w, const struct client *c,
 	assert_int_equal(listener_accept(w, f, &accepted), listener);
 	expect_conversation(c, accepted);
 	return accepted;
+}
+
+/* --- the engines --------------------------------------------------------- */
+
+enum { ONLY_NFT = 1 << ENGINE_NFT, ONLY_IPTABLES = 1 << ENGINE_IPTABLES };
+
+/* The same test for each of them; the test's state is its vtable. */
+static inline int world_run_engines(const char *name, CMUnitTestFunction test)
+{
+	struct CMUnitTest tests[3];
+	const struct engine *engine;
+	size_t count = 0;
+
+	for (size_t i = 0; i < 3 && (engine = engine_at(i)); i++)
+		tests[count++] = (struct CMUnitTest){
+			.name = engine->name,
+			.test_func = test,
+			.initial_state = (void *)engine,
+		};
+	return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
 }
 
 #endif
