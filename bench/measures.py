@@ -59,14 +59,14 @@ class Measure:
         return (
             (mode.has_udp or not self.is_udp)
             and (mode.is_relay or not self.is_of_daemon)
-            and (mode.measures is None or self.name in mode.measures)
+            and self.name in mode.measures
         )
 
     def sample(self, bench, mode):
         """Starts the mode, measures, ends the mode; returns the values."""
-        with mode.running(bench.topology, bench.directory) as pids:
+        with mode.running(bench.topology, bench.directory) as running:
             before = bench.topology.relayed()
-            sample = self.take(bench, mode, pids)
+            sample = self.take(bench, mode, running)
             after = bench.topology.relayed()
             check_path(mode, before, after, sample.tcp, sample.udp)
         return sample.values
@@ -135,7 +135,8 @@ class Bench:
                    self.seconds + EXTRA_S)
 
 
-def take_bulk(bench, _mode, _pids):
+def _bulk(bench):
+    """What iperf3 says of the received, and the machine's CPU seconds."""
     address, port = bench.topology.server, bench.new_port()
     command = bench.inside("server", "iperf3", "-s", "-1", "-p", port)
     with Child(command, bench.directory) as server:
@@ -145,7 +146,11 @@ def take_bulk(bench, _mode, _pids):
         text = bench.client("iperf3", "-c", address, "-p", port,
                             "-t", bench.seconds, "--json")
         busy_s = cpu_busy_s() - start_s
-    received = json.loads(text)["end"]["sum_received"]
+    return json.loads(text)["end"]["sum_received"], busy_s
+
+
+def take_bulk(bench, _mode, _running):
+    received, busy_s = _bulk(bench)
     values = {
         "bulk_gbps": received["bits_per_second"] / 1e9,
         "cpu_s_per_gb": busy_s / (received["bytes"] / 1e9),
@@ -164,7 +169,7 @@ def _wrk(bench, port, threads, connections, *more, is_pinned=False):
     return result
 
 
-def take_conns(bench, _mode, _pids):
+def take_conns(bench, _mode, _running):
     with bench.serving("http_server") as (port, _):
         start_s = cpu_busy_s()
         result = _wrk(bench, port, 2, SHORT_CLIENTS, "-H", "Connection: close")
@@ -176,14 +181,14 @@ def take_conns(bench, _mode, _pids):
     return Sample(values, tcp=result["requests"])
 
 
-def take_latency(bench, _mode, _pids):
+def take_latency(bench, _mode, _running):
     with bench.serving("http_server", is_pinned=True) as (port, _):
         result = _wrk(bench, port, 1, 1, is_pinned=True)
     values = {"http_p50_us": result["p50_us"], "http_p99_us": result["p99_us"]}
     return Sample(values, tcp=1)
 
 
-def take_ping(bench, _mode, _pids):
+def take_ping(bench, _mode, _running):
     with bench.serving("udp_echo", is_pinned=True) as (port, _):
         result = json.loads(bench.client(
             bench.helpers["udp_ping"], bench.topology.server, port, PING_BYTES,
@@ -195,7 +200,7 @@ def take_ping(bench, _mode, _pids):
     return Sample(values, udp=result["samples"])
 
 
-def take_udp(bench, _mode, _pids):
+def take_udp(bench, _mode, _running):
     sample = Sample({})
     for size, flows in UDP_CASES:
         sent, received, took_s = _udp_load(bench, size, flows)
@@ -214,12 +219,12 @@ def _udp_load(bench, size, flows):
     return load["sent"], got["received"], got["ns"] / 1e9
 
 
-def take_idle(bench, mode, pids):
+def take_idle(bench, mode, running):
     count = min(bench.idle, mode.connections_max() or bench.idle)
     with bench.serving("http_server") as (port, _):
-        before = settled_memory(pids())
+        before = settled_memory(running.pids())
         with bench.holding(port, count):
-            after = settled_memory(pids())
+            after = settled_memory(running.pids())
     values = {f"idle_{kind}": (after[kind] - before[kind]) / count
               for kind in after}
     values["idle_before_mib"] = before["pss"] / 2**20

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in the router: nothing, waylay, or HAProxy.
+"""What stands in the router: nothing, waylay with one of its engines, or HAProxy.
 
 A mode is started afresh for each measurement and leaves nothing behind, so that
 neither its heap nor its left-over connections reach into the next one.  In each
@@ -7,11 +7,16 @@ of them the server sees the client's own address and port.
 """
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import resource
+import time
+import typing
 
-from process import BenchError, Child, clean_environment, family, is_listening, run
+from process import (BenchError, Child, clean_environment, family, is_listening,
+                     run)
+from scenes import RELAY, SCENES, dropped_hosts
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 # Below the clients' ports: a listener on the wildcard address keeps every client
@@ -22,14 +27,6 @@ HAPROXY_TABLE = 100
 # HAProxy wants two descriptors for each connection of maxconn, and some more.
 HAPROXY_MAXCONNS = (12000, 6000, 4000)  # the first that the limit allows
 HAPROXY_SPARE_FDS = 200
-
-WAYLAY_CONF = """\
-engine     nft
-on-failure open
-log        { flows off }
-intercept bench { from lan; tcp any; udp any }
-rules { default -> direct }
-"""
 
 HAPROXY_CONF = """\
 global
@@ -60,10 +57,30 @@ meta mark set {HAPROXY_MARK} accept
 }}
 """
 
+# The least that a packet can cost which does not get through.
+BARE_NFT = """\
+table netdev bench {
+    chain ingress {
+        type filter hook ingress device "lan" priority 0; policy drop;
+    }
+}
+"""
+
+# Pins live as long as the daemon's own mount namespace, and are found by way of
+# its root: `ip netns exec` hides the host's /sys/fs/bpf, and whatever else is
+# mounted there belongs to others.
+WITH_BPFFS = ("sh", "-c", 'mount -t bpf bpf /sys/fs/bpf; exec "$@"', "sh")
+
 
 def waylayd_path():
     return os.environ.get("WAYLAYD") or str(
         REPOSITORY / "build/src/daemon/waylayd"
+    )
+
+
+def waylay_path():
+    return os.environ.get("WAYLAY") or str(
+        pathlib.Path(waylayd_path()).parent.parent / "cli/waylay"
     )
 
 
@@ -73,14 +90,27 @@ def haproxy_maxconn():
     return next(fitting, HAPROXY_MAXCONNS[-1])
 
 
+@dataclasses.dataclass
+class Running:
+    """A mode while it runs."""
+
+    pid: int = 0  # of the daemon; 0: there is none
+    start_s: float = 0  # from exec to its word that it is ready
+    reload: typing.Callable = None
+
+    def pids(self):
+        return family(self.pid) if self.pid else []
+
+
 class Mode:
     """What the table says of it, and how it is started."""
 
     name = ""
     title = ""
+    engine = None
     is_relay = True
     has_udp = True
-    measures = None  # None: all
+    measures = RELAY
 
     def missing(self):
         """Why it cannot run here, or None."""
@@ -90,11 +120,15 @@ class Mode:
         """How many it can hold, or None for no limit of its own."""
         return None
 
+    def destinations(self, has_v6):
+        """Addresses to which packets do not get through."""
+        return dropped_hosts(has_v6)
+
     @contextlib.contextmanager
     def running(self, topology, directory):
-        """Gives a function that lists the pids of the daemon."""
+        """Gives a Running."""
         del topology, directory
-        yield lambda: []
+        yield Running()
 
 
 class Forward(Mode):
@@ -103,27 +137,61 @@ class Forward(Mode):
     name = "forward"
     title = "forwarding"
     is_relay = False
+    measures = (*RELAY, "forward")
+
+
+class Bare(Mode):
+    """Nothing gets through, by the cheapest means that everybody has."""
+
+    name = "bare"
+    title = "drop at once"
+    is_relay = False
+    measures = ("first",)
+
+    @contextlib.contextmanager
+    def running(self, topology, directory):
+        rules = pathlib.Path(directory) / "bare.nft"
+        rules.write_text(BARE_NFT, encoding="ascii")
+        topology.run_in("router", "nft", "-f", rules)
+        try:
+            yield Running()
+        finally:
+            topology.run_in("router", "nft", "delete", "table", "netdev", "bench")
 
 
 class Waylay(Mode):
-    """waylayd with the nft engine; WAYLAYD names another binary."""
+    """waylayd with one engine in one scene; WAYLAYD names another binary."""
 
-    name = "waylay"
-    title = "waylay"
+    def __init__(self, engine, scene):
+        self.engine = engine
+        self.name = f"{engine}-{scene.name}" if scene.name else engine
+        self.title = f"{engine} {scene.title}" if scene.title else f"waylay {engine}"
+        self.is_relay = scene.is_relay
+        self.measures = scene.measures
+        self._scene = scene
 
     def missing(self):
         path = waylayd_path()
         return None if os.access(path, os.X_OK) else "waylayd is not built"
 
+    def destinations(self, has_v6):
+        return self._scene.destinations(has_v6)
+
     @contextlib.contextmanager
     def running(self, topology, directory):
         conf = pathlib.Path(directory) / "waylay.conf"
-        conf.write_text(WAYLAY_CONF, encoding="ascii")
-        command = topology.inside("router", waylayd_path(), "--config", conf,
-                                  "--run-dir", pathlib.Path(directory) / "run")
+        conf.write_text(f"engine {self.engine}\n"
+                        + self._scene.text(topology.has_v6), encoding="ascii")
+        run_dir = pathlib.Path(directory) / "run"
+        command = topology.inside("router", *WITH_BPFFS, waylayd_path(),
+                                  "--config", conf, "--run-dir", run_dir)
+        reload = topology.inside("router", waylay_path(), "--run-dir", run_dir,
+                                 "reload")
+        start_s = time.monotonic()
         with Child(command, directory, clean_environment()) as daemon:
             daemon.wait_ready("ready: ")
-            yield lambda: family(daemon.pid)
+            yield Running(daemon.pid, time.monotonic() - start_s,
+                          lambda: run(reload))
             daemon.check_alive()
 
 
@@ -155,7 +223,7 @@ class Haproxy(Mode):
             with Child(command, directory) as daemon:
                 daemon.wait_for(lambda: is_listening(daemon.pid, HAPROXY_PORT),
                                 "HAProxy's listener")
-                yield lambda: family(daemon.pid)
+                yield Running(daemon.pid)
                 daemon.check_alive()
 
     def _conf(self, has_v6):
@@ -196,8 +264,24 @@ class HaproxySplice(Haproxy):
     measures = ("bulk",)
 
 
-MODES = {mode.name: mode for mode in (Forward(), Waylay(), Haproxy(),
-                                      HaproxySplice())}
+# Which engine is compared in which scenes: sets of a million are for those that
+# have sets, and only the ebpf engine is asked what they cost when forwarding.
+ENGINES = {
+    "ebpf": [scene.name for scene in SCENES],
+    "nft": ["", "past-1", "past-1000", "direct-1", "direct-1000", "drop-1",
+            "drop-1000", "nets-10", "nets-1M"],
+    "iptables": ["past-1", "past-1000", "direct-1", "direct-1000", "drop-1",
+                 "drop-1000"],
+}
+
+
+def _waylay_modes():
+    return [Waylay(engine, scene) for engine, names in ENGINES.items()
+            for scene in SCENES if scene.name in names]
+
+
+MODES = {mode.name: mode for mode in (Forward(), Bare(), *_waylay_modes(),
+                                      Haproxy(), HaproxySplice())}
 
 
 def check_path(mode, before, after, tcp, udp):

@@ -150,7 +150,8 @@ static __always_inline enum packet_kind parse_transport(void *ctx,
 	p->sport = ports[0];
 	p->dport = ports[1];
 	if (p->proto == IPPROTO_TCP && !is_quoted &&
-	    !packet_load(ctx, p->transport + TCP_FLAGS_AT, &p->tcp_flags, 1))
+	    !packet_load(ctx, p->transport + TCP_FLAGS_AT, &p->tcp_flags, 1) &&
+	    !p->is_fragment) /* its flags may hide in the next one: RFC 1858 */
 		return PACKET_MALFORMED;
 	return PACKET_FLOW;
 }

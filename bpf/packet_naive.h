@@ -64,8 +64,8 @@ static inline enum packet_kind naive_flow(const struct bytes *b,
 	naive_copy(b, p->transport + 2, &p->dport, 2);
 	if (p->proto == 17 || is_quoted)
 		return PACKET_FLOW;
-	if (!naive_has(b, p->transport, 14))
-		return PACKET_MALFORMED;
+	if (!naive_has(b, p->transport, 14)) /* 1858: a tiny fragment */
+		return p->is_fragment ? PACKET_FLOW : PACKET_MALFORMED;
 	p->tcp_flags = b->of[p->transport + 13]; /* 9293 */
 	return PACKET_FLOW;
 }

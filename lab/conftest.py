@@ -24,18 +24,6 @@ from programs import Probe
 from topology import Lab
 
 
-@dataclass
-class Gateway:
-    """The lab's gateway; `daemon` is None on the plain one."""
-
-    host: Namespace
-    daemon: waylay.Daemon | None
-
-    @property
-    def is_waylay(self) -> bool:
-        return self.daemon is not None
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """An end by SIGTERM cleans up as an end by SIGINT does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
@@ -69,14 +57,14 @@ def fresh_lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module", params=["plain", "waylay"])
-def gateway(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Gateway]:
+def gateway(request: pytest.FixtureRequest, lab: Lab) -> Iterator[waylay.Gateway]:
     if request.param == "plain":
-        yield Gateway(lab.gw, None)
+        yield waylay.Gateway(lab.gw, None)
         return
     before = HostState(lab.gw)
     text = getattr(request.module, "CONFIG", waylay.config())
     with waylay.Daemon(lab.gw, text) as daemon:
-        yield Gateway(lab.gw, daemon)
+        yield waylay.Gateway(lab.gw, daemon)
     assert_same_state(before, HostState(lab.gw))
 
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from namespace import Namespace, end_process
@@ -282,3 +283,14 @@ class Daemon:
     def reload(self) -> subprocess.CompletedProcess:
         return self.tool("reload")
 
+
+@dataclass
+class Gateway:
+    """The lab's gateway; `daemon` is None on the plain one."""
+
+    host: Namespace
+    daemon: Daemon | None
+
+    @property
+    def is_waylay(self) -> bool:
+        return self.daemon is not None

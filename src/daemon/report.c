@@ -139,13 +139,17 @@ static json_t *intercepts(const struct supervisor *s)
 				json_pack("{s:s, s:b}", "name", it->ifnames[n],
 					  "is_present",
 					  (int)(s->links.present[i] >> n & 1)));
+		if (it->from_host)
+			(void)json_array_append_new(
+				names, json_pack("{s:s, s:b}", "name", "host",
+						 "is_present", 1));
 		set(j, "name", json_string(it->name));
 		set(j, "interfaces", names);
 		set(j, "tcp", ports_text(&it->ports[PROTO_TCP]));
 		set(j, "udp", ports_text(&it->ports[PROTO_UDP]));
 		set(j, "deliver",
 		    it->has_deliver
-			    ? json_string(addr_format(&it->deliver, text))
+			    ? json_string(deliver_format(&it->deliver, text))
 			    : json_null());
 		(void)json_array_append_new(list, j);
 	}

@@ -55,7 +55,7 @@ static int check_delivery(const struct config *c, struct err *e)
 					"intercept %s delivers to %s/%s, where "
 					"no program listens (require-listener)",
 					it->name,
-					addr_format(&it->deliver, text),
+					deliver_format(&it->deliver, text),
 					p == PROTO_TCP ? "tcp" : "udp");
 	}
 	return 0;
@@ -71,6 +71,8 @@ static void log_ready(const struct supervisor *s)
 		for (size_t n = 0; n < c->intercepts[i].ifname_count; n++)
 			str_addf(&text, n ? ", %s" : " %s",
 				 c->intercepts[i].ifnames[n]);
+		if (c->intercepts[i].from_host)
+			str_add(&text, " host");
 	}
 	log_info("ready: engine %s, %u workers%s", s->now.engine->name,
 		 crew_slots(c), str_get(&text));

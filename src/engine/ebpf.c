@@ -110,6 +110,9 @@ static int pin_kept(const struct engine_run *run,
 	for (int i = 0; i < BPF_KEPT_COUNT && !error; i++)
 		error = bpf_pin_put(&run->pins, bpf_kept_names[i],
 				    bpf_generation_kept(g, i), e);
+	if (!error) /* to be shown */
+		error = bpf_pin_put(&run->pins, ebpf_hits_pin,
+				    bpf_generation_hits(g), e);
 	return error;
 }
 

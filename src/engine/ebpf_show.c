@@ -8,6 +8,7 @@
 #include "engine/bpf_load.h"
 #include "engine/bpf_pin.h"
 #include "engine/select.h"
+#include "policy/policy.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -92,12 +93,13 @@ static void put_target(struct str *out, const struct plan *p,
 	str_addf(out, " -> %s",
 		 s->kind == VERDICT_PASS ? "direct" : verdict_name(s->kind));
 	if (s->kind == VERDICT_DELIVER)
-		str_addf(out, " to %s", addr_format(&it->deliver, text));
+		str_addf(out, " to %s", deliver_format(&it->deliver, text));
 	for (int proto = 0; proto < PROTO_COUNT; proto++)
 		for (int f = 0; f < FAMILY_COUNT; f++)
 			if (s->kind == VERDICT_RELAY &&
 			    p->ports[s->intercept][proto][f] &&
-			    it->ports[proto].count)
+			    it->ports[proto].count &&
+			    (!s->rule || (s->rule->protos & 1 << proto)))
 				str_addf(out, " %s/%s:%u",
 					 proto == PROTO_TCP ? "tcp" : "udp",
 					 listen_on[f],
@@ -155,43 +157,75 @@ static const struct {
 #undef X
 };
 
-static int read_counters(int fd, struct str *out, struct err *e)
+const char ebpf_hits_pin[] = "hits";
+
+/* Called for each element of a map with one number for each CPU. */
+typedef void (*number_fn)(struct str *out, uint32_t index, uint64_t number);
+
+static int each_number(int fd, uint32_t count, number_fn fn, struct str *out,
+		       struct err *e)
 {
 	int cpus = libbpf_num_possible_cpus();
 	uint64_t *values =
 		cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
+	int error = 0;
 
 	if (!values)
 		return err_set(e, ENOMEM, "no memory for the counters");
-	for (uint32_t i = 0; i < WL_COUNTERS; i++) {
+	for (uint32_t i = 0; i < count && !error; i++) {
 		uint64_t sum = 0;
 
-		if (bpf_map_lookup_elem(fd, &i, values) < 0) {
-			free(values);
-			return err_errno(e, errno, "cannot read the counters");
-		}
-		for (int cpu = 0; cpu < cpus; cpu++)
+		if (bpf_map_lookup_elem(fd, &i, values) < 0)
+			error = err_errno(e, errno, "cannot read the counters");
+		for (int cpu = 0; cpu < cpus && !error; cpu++)
 			sum += values[cpu];
-		str_addf(out, "%llu\t%s\t%s\n", (unsigned long long)sum,
-			 counters[i].name, counters[i].sentence);
+		if (!error)
+			fn(out, i, sum);
 	}
 	free(values);
-	return 0;
+	return error;
+}
+
+static void put_counter(struct str *out, uint32_t index, uint64_t number)
+{
+	str_addf(out, "%llu\t%s\t%s\n", (unsigned long long)number,
+		 counters[index].name, counters[index].sentence);
+}
+
+static void put_hits(struct str *out, uint32_t index, uint64_t number)
+{
+	str_addf(out, "%llu\tselection_%u\tdecided by selection %u\n",
+		 (unsigned long long)number, index, index);
+}
+
+/* All of a pinned map. */
+static int put_pinned(const struct bpf_pins *pins, const char *name,
+		      number_fn fn, struct str *out, struct err *e)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+	int fd = bpf_pin_get(pins, name), error;
+
+	if (fd < 0)
+		return err_errno(e, -fd, "cannot open the pinned map %s", name);
+	error = bpf_obj_get_info_by_fd(fd, &info, &len) < 0
+			? err_errno(e, errno, "cannot ask the map %s", name)
+			: each_number(fd, info.max_entries, fn, out, e);
+	close(fd);
+	return error;
 }
 
 int ebpf_counters(struct str *out, struct err *e)
 {
 	struct bpf_pins pins = { 0 };
-	int fd, error;
+	int error;
 
 	if (bpf_pins_find(&pins) < 0)
 		return err_set(e, ENOENT,
 			       "there are no pinned counters: the ebpf engine "
 			       "is not installed here, or without a bpffs");
-	fd = bpf_pin_get(&pins, bpf_kept_names[BPF_KEPT_COUNTERS]);
-	if (fd < 0)
-		return err_errno(e, -fd, "cannot open the pinned counters");
-	error = read_counters(fd, out, e);
-	close(fd);
-	return error;
+	error = put_pinned(&pins, bpf_kept_names[BPF_KEPT_COUNTERS],
+			   put_counter, out, e);
+	return error ? error
+		     : put_pinned(&pins, ebpf_hits_pin, put_hits, out, e);
 }

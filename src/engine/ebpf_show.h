@@ -9,6 +9,9 @@
 #include "base/str.h"
 #include "engine/plan.h"
 
+/* Name of the pin of the map that counts what each selection decided. */
+extern const char ebpf_hits_pin[];
+
 /* The selections, as the programs try them. */
 void ebpf_render(const struct plan *p, struct str *out);
 /* The pinned counters of this network namespace; see engine.h. */

@@ -12,9 +12,18 @@
 
 /* --- the list ------------------------------------------------------------ */
 
-static bool is_rule_of(const struct rule *r, size_t intercept)
+/* Can rule r hold for anything that the intercept selects? */
+static bool is_rule_of(const struct config *c, size_t r, size_t intercept)
 {
-	return !r->has_intercept || r->intercept == intercept;
+	const struct intercept *it = &c->intercepts[intercept];
+	const struct rule *rule = &c->rules[r];
+
+	if (rule->has_intercept && rule->intercept != intercept)
+		return false;
+	for (enum proto p = 0; p < PROTO_COUNT; p++)
+		if ((rule->protos & 1u << p) && it->ports[p].count)
+			return true;
+	return false;
 }
 
 /* Behind the last rule of this intercept that does not say what the default
@@ -26,7 +35,7 @@ static size_t rules_end(const struct config *c, size_t intercept)
 
 	if (c->intercepts[intercept].has_deliver)
 		return 0; /* rules are the relay's */
-	while (end && (!is_rule_of(&c->rules[end - 1], intercept) ||
+	while (end && (!is_rule_of(c, end - 1, intercept) ||
 		       eval_rule_kind(c, end - 1) == otherwise))
 		end--;
 	return end;
@@ -38,7 +47,7 @@ static size_t count_selections(const struct config *c)
 
 	for (size_t i = 0; i < c->intercept_count; i++) {
 		for (size_t r = rules_end(c, i); r > 0; r--)
-			count += is_rule_of(&c->rules[r - 1], i);
+			count += is_rule_of(c, r - 1, i);
 	}
 	return count;
 }
@@ -51,7 +60,7 @@ static void add_intercept(struct selections *out, size_t intercept)
 				  .intercept = intercept };
 
 	for (size_t r = 0; r < end; r++) {
-		if (!is_rule_of(&c->rules[r], intercept))
+		if (!is_rule_of(c, r, intercept))
 			continue;
 		out->of[out->count++] = (struct selection){
 			.kind = eval_rule_kind(c, r),
