@@ -43,6 +43,8 @@ const volatile __u32 transparent_bit = 64;
 const volatile bool match_any = false;
 const volatile bool match_wildcard = false;
 const volatile bool restore_mark = false;
+/* What makes known flows unforeseeable; 0: none is ever known. */
+const volatile __u64 known_secret = 0;
 /* For tests: leave every listener to the sk_lookup program. */
 const volatile bool may_assign = true;
 

@@ -17,6 +17,7 @@
  * Read packet.h, socket.h, select.h, tproxy.h and host.h, in this order.
  */
 #include "host.h"
+#include "known.h"
 #include "parse.h"
 
 enum { VLAN_ID_MASK = 0xfff };
@@ -38,17 +39,20 @@ static __always_inline bool is_passing(struct __sk_buff *skb, int *verdict)
 	return true;
 }
 
-static __always_inline int long_headers(__u32 ifindex)
+/* What cannot be told to be selected: a router would forward it. */
+static __always_inline int unreadable(__u32 ifindex, enum wl_counter passed,
+				      enum wl_counter dropped)
 {
 	if (is_closed && bpf_map_lookup_elem(&interfaces, &ifindex))
-		return drop(WL_COUNT_dropped_headers);
-	return pass(WL_COUNT_passed_headers);
+		return drop(dropped);
+	return pass(passed);
 }
 
 static __always_inline int in(struct __sk_buff *skb, __u32 link_bytes)
 {
 	__u32 ifindex = skb->ifindex;
 	struct packet p = {};
+	__u64 number;
 	int verdict;
 
 	if (is_passing(skb, &verdict))
@@ -59,17 +63,25 @@ static __always_inline int in(struct __sk_buff *skb, __u32 link_bytes)
 	case PACKET_OTHER:
 		return pass(WL_COUNT_passed_other);
 	case PACKET_MALFORMED:
-		return pass(WL_COUNT_passed_malformed);
+		return unreadable(ifindex, WL_COUNT_passed_malformed,
+				  WL_COUNT_dropped_malformed);
 	case PACKET_LONG_HEADERS:
-		return long_headers(ifindex);
+		return unreadable(ifindex, WL_COUNT_passed_headers,
+				  WL_COUNT_dropped_headers);
 	case PACKET_FLOW:
 		break;
 	}
 	if (packet_is_later_fragment(&p))
 		return fragment_later(skb, &p, ifindex);
+	number = known_number(&p);
+	if (known_secret && is_knowable(&p) && is_known(number))
+		return pass(WL_COUNT_passed_known);
 	verdict = p.proto == IPPROTO_TCP
 			  ? handle_tcp(skb, &p, ifindex, link_bytes)
 			  : handle_udp(skb, &p, ifindex, link_bytes);
+	if (known_secret)
+		known_set(number, verdict == NEXT && is_knowable(&p) &&
+					  !(skb->mark & mark_mask));
 	return fragment_settle(skb, &p, verdict);
 }
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "waylay.skel.h"
 
@@ -61,6 +62,15 @@ static uint32_t find_transparent_bit(void)
 	return found;
 }
 
+/* Without a secret nothing is known: slower, not wrong. */
+static uint64_t draw_secret(void)
+{
+	uint64_t secret;
+
+	return getrandom(&secret, sizeof(secret), 0) == sizeof(secret) ? secret
+								       : 0;
+}
+
 static void set_constants(const struct bpf_generation *g, const struct plan *p,
 			  const struct bpf_options *o)
 {
@@ -75,6 +85,8 @@ static void set_constants(const struct bpf_generation *g, const struct plan *p,
 	skel->rodata->has_host = plan_has_host(c);
 	skel->rodata->cgroup_count = (uint32_t)g->senders.cgroup_count;
 	skel->rodata->transparent_bit = find_transparent_bit();
+	if (!o->may_not_know)
+		skel->rodata->known_secret = draw_secret();
 	skel->rodata->may_assign = !o->may_not_assign;
 	skel->rodata->match_any = o->match_any;
 	skel->rodata->match_wildcard = o->match_wildcard;
@@ -115,6 +127,8 @@ static int set_sizes(const struct bpf_generation *g)
 				at_least_one(t->prefixes[side][f].count));
 	error |= bpf_map__set_max_entries(skel->maps.users,
 					  at_least_one(g->senders.user_count));
+	if (!plan_has_host(t->selections.config))
+		error |= bpf_map__set_max_entries(skel->maps.hosted, 1);
 	error |= bpf_map__set_max_entries(skel->maps.classes,
 					  at_least_one(t->class_count));
 	error |= bpf_map__set_max_entries(skel->maps.selections,

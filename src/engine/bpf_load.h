@@ -37,6 +37,7 @@ extern const char *const bpf_kept_names[BPF_KEPT_COUNT];
 
 struct bpf_options {
 	bool may_not_assign; /* every listener by sk_lookup */
+	bool may_not_know;   /* every packet is asked for its socket */
 	/* the socket match's: see bpf/state.h */
 	bool match_any, match_wildcard, restore_mark;
 };

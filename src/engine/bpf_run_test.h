@@ -59,7 +59,8 @@ static const char *const run_locals[] = {
 };
 enum { RUN_LOCALS = sizeof(run_locals) / sizeof(run_locals[0]) };
 
-static const struct bpf_options run_usual = { .match_any = false };
+/* Each packet is judged by itself. */
+static const struct bpf_options run_usual = { .may_not_know = true };
 
 struct run_world {
 	uint32_t ifindex[RUN_LINKS];
