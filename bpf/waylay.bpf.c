@@ -57,7 +57,7 @@ static __always_inline int in(struct __sk_buff *skb, __u32 link_bytes)
 
 	if (is_passing(skb, &verdict))
 		return verdict;
-	switch (parse(skb, &p)) {
+	switch (parse(skb, link_bytes, &p)) {
 	case PACKET_ICMP_ERROR:
 		return handle_icmp(skb, &p);
 	case PACKET_OTHER:
@@ -115,7 +115,8 @@ static __always_inline int out(struct __sk_buff *skb, __u32 link_bytes)
 	if (skb->mark & mark_mask)
 		return NEXT;
 	is_watched = is_intercepted(skb->ifindex);
-	if ((!is_watched && !is_own) || parse(skb, &p) != PACKET_FLOW)
+	if ((!is_watched && !is_own) ||
+	    parse(skb, link_bytes, &p) != PACKET_FLOW)
 		return NEXT;
 	if (is_watched && packet_is_syn(&p))
 		note_inbound(&p);
@@ -142,7 +143,8 @@ int in_host(struct __sk_buff *skb)
 	struct packet p = {};
 
 	if ((skb->mark & mark_mask) != mark_mask ||
-	    parse(skb, &p) != PACKET_FLOW || packet_is_later_fragment(&p))
+	    parse(skb, ETH_HLEN, &p) != PACKET_FLOW ||
+	    packet_is_later_fragment(&p))
 		return NEXT;
 	return host_in(skb, &p);
 }
