@@ -228,8 +228,8 @@ static __always_inline int host_in(struct __sk_buff *skb,
 				   const struct packet *p)
 {
 	bool is_tcp = p->proto == IPPROTO_TCP;
-	enum socket_kind kind =
-		is_tcp ? match_tcp(skb, p, false) : match_udp(skb, p, false);
+	enum socket_kind kind = is_tcp ? match_tcp(skb, p, MATCH_LOOK)
+				       : match_udp(skb, p, MATCH_LOOK);
 	struct wl_flow key;
 	__u32 *selection;
 

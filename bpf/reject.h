@@ -197,15 +197,32 @@ static __always_inline int reject_tcp(struct __sk_buff *skb, __u32 link_bytes,
 
 /* --- UDP ----------------------------------------------------------------- */
 
-/* A checksum left to hardware lands in the unused second word of the ICMP
- * header: what is put there for a sum of nothing, 0xffff, is a nothing too. */
+/*
+ * A checksum left to hardware is one of UDP: it will be put where the fourth
+ * word of the ICMP header is, which has no use, and will be minus the sum of
+ * all that is there from the ICMP header on.  What is stored in that word
+ * before, the sum of the pseudo header, is what makes the whole right again.
+ * Behind options it would be put into the quote: then there is no answer.
+ */
+static __always_inline int settle_icmp(struct __sk_buff *skb, __u32 icmp_at,
+				       bool is_in_place, __u16 pseudo,
+				       __u16 check)
+{
+	if (!is_partial(skb, icmp_at + 2))
+		return bpf_skb_store_bytes(skb, icmp_at + 2, &check,
+					   sizeof(check), BPF_F_RECOMPUTE_CSUM);
+	return is_in_place ? bpf_skb_store_bytes(skb, icmp_at + 6, &pseudo,
+						 sizeof(pseudo), 0)
+			   : -1;
+}
+
 static __always_inline int reject_udp(struct __sk_buff *skb, __u32 link_bytes,
 				      const struct packet *p, struct reject *r)
 {
 	__u64 quote = p->transport + sizeof(struct udphdr);
 	__u32 ip_bytes = reject_ip_bytes(p), len;
 	__u8 *icmp = r->bytes + IP4_BYTES;
-	__u64 sum = 0;
+	__u16 pseudo = 0, check;
 
 	if (p->family)
 		icmp = r->bytes + IP6_BYTES;
@@ -222,11 +239,15 @@ static __always_inline int reject_udp(struct __sk_buff *skb, __u32 link_bytes,
 	icmp[0] = p->family ? ICMP6_UNREACHABLE : ICMP4_UNREACHABLE;
 	icmp[1] = p->family ? PORT_UNREACHABLE6 : PORT_UNREACHABLE4;
 	if (p->family)
-		sum = checksum_fold(checksum_pseudo(p, IPPROTO_ICMPV6, len));
-	sum = (__u32)bpf_csum_diff(0, 0, (void *)icmp,
-				   ICMP_HEADER_BYTES + REJECT_QUOTE_MAX, sum);
-	*(__u16 *)(icmp + 2) = ~checksum_fold(sum);
-	return put_answer(skb, link_bytes, r, ip_bytes + len);
+		pseudo = checksum_fold(checksum_pseudo(p, IPPROTO_ICMPV6, len));
+	check = ~checksum_fold((__u32)bpf_csum_diff(
+		0, 0, (void *)icmp, ICMP_HEADER_BYTES + REJECT_QUOTE_MAX,
+		pseudo));
+	*(__u16 *)(icmp + 2) = check;
+	if (put_answer(skb, link_bytes, r, ip_bytes + len))
+		return -1;
+	return settle_icmp(skb, link_bytes + ip_bytes, p->transport == ip_bytes,
+			   pseudo, check);
 }
 
 /* --- the whole ----------------------------------------------------------- */

@@ -42,6 +42,7 @@ enum socket_kind {
 	SOCKET_TIME_WAIT, /* a connection that has ended */
 	SOCKET_LISTENER,  /* listening, or an unconnected UDP socket */
 	SOCKET_OPAQUE,	  /* there is one, but it is not transparent */
+	SOCKET_STALE,	  /* the same, in TIME_WAIT */
 };
 
 /* --- the transparent bit ------------------------------------------------- */
@@ -167,7 +168,8 @@ static __always_inline enum socket_kind socket_kind(struct bpf_sock *sk,
 			       ? SOCKET_LISTENER
 			       : SOCKET_NONE;
 	if (!match_any && !is_transparent(sk))
-		return SOCKET_OPAQUE;
+		return state == BPF_TCP_TIME_WAIT ? SOCKET_STALE
+						  : SOCKET_OPAQUE;
 	if (state == BPF_TCP_TIME_WAIT)
 		return SOCKET_TIME_WAIT;
 	return state == BPF_TCP_NEW_SYN_RECV ? SOCKET_REQUEST : SOCKET_FULL;

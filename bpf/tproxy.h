@@ -145,11 +145,33 @@ __noinline int take_udp(struct __sk_buff *skb, const struct packet *p,
 
 /* --- the socket match ---------------------------------------------------- */
 
-/* Look the packet's own socket up; if `is_final`, give it the packet.  Only a
- * full socket can be given, the kernel finds the others by itself. */
+/* Neither half of a hand-shake nor what is left of a connection. */
+static __always_inline bool is_full(enum socket_kind kind)
+{
+	return kind == SOCKET_FULL || kind == SOCKET_LISTENER;
+}
+
+static __always_inline void copy_mark(struct __sk_buff *skb,
+				      struct bpf_sock *sk)
+{
+	struct bpf_sock *full = bpf_sk_fullsock(sk);
+
+	if (full)
+		skb->mark = full->mark;
+}
+
+/* What a look-up does with the socket that it finds. */
+enum match_use {
+	MATCH_LOOK, /* nothing */
+	MATCH_MARK, /* --restore-skmark: the packet gets its mark */
+	MATCH_GIVE, /* and the socket gets the packet, if it is a full one: the
+		     * kernel finds the others by itself */
+};
+
+/* Look the packet's own socket up. */
 static __always_inline enum socket_kind match(struct __sk_buff *skb,
 					      const struct packet *p,
-					      __u8 proto, bool is_final)
+					      __u8 proto, enum match_use use)
 {
 	struct bpf_sock *sk = socket_find(skb, p, proto, p->dst, p->dport);
 	enum socket_kind kind;
@@ -157,34 +179,34 @@ static __always_inline enum socket_kind match(struct __sk_buff *skb,
 	if (!sk)
 		return SOCKET_NONE;
 	kind = socket_kind(sk, p, proto);
-	if (is_final && kind == SOCKET_FULL && !p->is_fragment) {
-		if (restore_mark)
-			skb->mark = sk->mark;
+	if (use >= MATCH_MARK && restore_mark && is_full(kind))
+		copy_mark(skb, sk);
+	if (use == MATCH_GIVE && kind == SOCKET_FULL && !p->is_fragment)
 		(void)assign(skb, sk); /* the mark alone brings it here too */
-	}
 	bpf_sk_release(sk);
 	return kind;
 }
 
 __noinline int match_tcp(struct __sk_buff *skb, const struct packet *p,
-			 __u32 is_final)
+			 __u32 use)
 {
 	if (!p)
 		return SOCKET_NONE;
-	return match(skb, p, IPPROTO_TCP, is_final);
+	return match(skb, p, IPPROTO_TCP, use);
 }
 
 __noinline int match_udp(struct __sk_buff *skb, const struct packet *p,
-			 __u32 is_final)
+			 __u32 use)
 {
 	if (!p)
 		return SOCKET_NONE;
-	return match(skb, p, IPPROTO_UDP, is_final);
+	return match(skb, p, IPPROTO_UDP, use);
 }
 
 static __always_inline bool is_matched(enum socket_kind kind)
 {
-	return kind != SOCKET_NONE && kind != SOCKET_OPAQUE;
+	return kind != SOCKET_NONE && kind != SOCKET_OPAQUE &&
+	       kind != SOCKET_STALE;
 }
 
 /* With --restore-skmark the packet has the socket's mark already. */
@@ -192,7 +214,7 @@ static __always_inline int stay_matched(struct __sk_buff *skb,
 					enum socket_kind kind,
 					enum wl_counter cause)
 {
-	if (restore_mark && kind == SOCKET_FULL)
+	if (restore_mark && is_full(kind))
 		return pass(cause);
 	return stay(skb, cause);
 }
@@ -216,7 +238,8 @@ static __always_inline int handle_tcp(struct __sk_buff *skb,
 				      __u32 link_bytes)
 {
 	bool is_syn = packet_is_syn(p);
-	enum socket_kind kind = match_tcp(skb, p, !is_syn);
+	enum socket_kind kind =
+		match_tcp(skb, p, is_syn ? MATCH_LOOK : MATCH_GIVE);
 	struct decision d;
 
 	if (!is_syn && is_matched(kind))
@@ -249,7 +272,7 @@ static __always_inline int handle_udp(struct __sk_buff *skb,
 		return drop(WL_COUNT_dropped_rule);
 	if (d.action == WL_REJECT)
 		return refuse(skb, p, link_bytes, 0);
-	kind = match_udp(skb, p, true);
+	kind = match_udp(skb, p, MATCH_GIVE);
 	if (kind == SOCKET_FULL ||
 	    (kind == SOCKET_LISTENER && d.action == WL_PASS))
 		return stay_matched(skb, kind, WL_COUNT_matched_udp);
@@ -269,11 +292,12 @@ static __always_inline int handle_icmp(struct __sk_buff *skb,
 	if (parse_quote(skb, p, &quoted) != PACKET_FLOW ||
 	    packet_is_later_fragment(&quoted))
 		return pass(WL_COUNT_passed_other);
-	kind = quoted.proto == IPPROTO_TCP ? match_tcp(skb, &quoted, false)
-					   : match_udp(skb, &quoted, false);
+	kind = quoted.proto == IPPROTO_TCP
+		       ? match_tcp(skb, &quoted, MATCH_MARK)
+		       : match_udp(skb, &quoted, MATCH_MARK);
 	if (!is_matched(kind))
 		return pass(WL_COUNT_passed_other);
-	return stay(skb, WL_COUNT_matched_icmp);
+	return stay_matched(skb, kind, WL_COUNT_matched_icmp);
 }
 
 #endif

@@ -61,8 +61,13 @@ static json_t *problems(const struct supervisor *s)
 {
 	bool fears_bridges =
 		s->links.has_bridge && s->now.engine->kind != ENGINE_EBPF;
+	const struct engine *engine = s->now.engine;
+	const char *shortcoming =
+		engine->shortcoming ? engine->shortcoming(s->now.run) : NULL;
 	json_t *list = json_array();
 
+	if (shortcoming)
+		(void)json_array_append_new(list, json_string(shortcoming));
 	for (size_t i = 0; i < sizeof(traps) / sizeof(*traps); i++)
 		if ((!traps[i].is_about_bridges || fears_bridges) &&
 		    sysctl_read(traps[i].sysctl) == traps[i].bad)

@@ -85,7 +85,8 @@ static void set_constants(const struct bpf_generation *g, const struct plan *p,
 	skel->rodata->has_host = plan_has_host(c);
 	skel->rodata->cgroup_count = (uint32_t)g->senders.cgroup_count;
 	skel->rodata->transparent_bit = find_transparent_bit();
-	if (!o->may_not_know)
+	/* a restored mark may look as if the packet passed */
+	if (!o->may_not_know && !o->restore_mark)
 		skel->rodata->known_secret = draw_secret();
 	skel->rodata->may_assign = !o->may_not_assign;
 	skel->rodata->match_any = o->match_any;

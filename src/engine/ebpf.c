@@ -86,8 +86,7 @@ static int open_pins(struct engine_run *run, const struct plan *p,
 	if (error == -ENODEV && p->config->on_failure == ON_FAILURE_OPEN)
 		return 0; /* ebpf.h says what is lost */
 	if (error == -ENODEV)
-		(void)err_prefix(e, "engine ebpf cannot hold `on-failure "
-				    "closed`");
+		(void)err_prefix(e, "cannot hold `on-failure closed`");
 	return error;
 }
 
@@ -313,6 +312,14 @@ static int is_intact(struct engine_run *run, struct err *e)
 	       ebpf_links_are_intact(&run->links);
 }
 
+static const char *shortcoming(const struct engine_run *run)
+{
+	if (!run->now || run->pins.dir[0])
+		return NULL;
+	return "no bpffs is mounted: while waylayd restarts, traffic passes "
+	       "direct; mount one (mount -t bpf bpf /sys/fs/bpf) and reload";
+}
+
 /* --- removing ------------------------------------------------------------ */
 
 static void detach_pinned(void *ctx, const char *name)
@@ -374,6 +381,7 @@ const struct engine engine_ebpf = {
 	.install = install,
 	.follow_links = follow_links,
 	.is_intact = is_intact,
+	.shortcoming = shortcoming,
 	.remove = remove_all,
 	.render = ebpf_render,
 	.counters = ebpf_counters,

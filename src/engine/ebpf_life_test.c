@@ -269,8 +269,8 @@ static void test_closed_needs_pins(void **state)
 	(void)state; /* unused */
 	begin(&l, NULL, ON_FAILURE_CLOSED);
 	assert_int_equal(engine_ebpf.install(l.run, &l.plan, &e), -ENODEV);
-	assert_ptr_equal(strstr(e.text, "engine ebpf cannot hold `on-failure "
-					"closed`: no bpffs is mounted"),
+	assert_ptr_equal(strstr(e.text, "cannot hold `on-failure closed`: no "
+					"bpffs is mounted"),
 			 e.text);
 	expect_nothing();
 	end(&l);

@@ -55,6 +55,9 @@ struct engine {
 			    struct err *e);
 	/* Is everything still as install() left it?  1, 0, or -errno. */
 	int (*is_intact)(struct engine_run *run, struct err *e);
+	/* One sentence for the status about what holds less well than it
+	 * could, and the cure; NULL: nothing.  The slot may be NULL. */
+	const char *(*shortcoming)(const struct engine_run *run);
 	/* Take away what this or a killed process installed in this network
 	 * namespace.  Nothing there is no error; -ENOENT says the same where
 	 * the program to look with is missing. */

@@ -68,9 +68,11 @@ static const char *const special_src[FAMILY_COUNT][6] = {
 	{ "::/128", "::1/128", "::ffff:0:0/96", "ff00::/8" },
 };
 static const char *const link_local[] = { "169.254.0.0/16", "fe80::/10" };
-static const char *const local_types[] = {
-	"LOCAL,BROADCAST,ANYCAST,MULTICAST",
-	"LOCAL,ANYCAST,MULTICAST",
+/* Over IPv4 an address of any of the types matches, over IPv6 one that is all
+ * of them: xt_addrtype.c. */
+static const char *const local_types[FAMILY_COUNT][3] = {
+	{ "LOCAL,BROADCAST,ANYCAST,MULTICAST" },
+	{ "LOCAL", "ANYCAST" },
 };
 
 static void put_special(struct render *r, const char *chain, const char *option,
@@ -86,10 +88,11 @@ static void put_left_alone(struct render *r, const char *chain,
 {
 	enum family_index f = r->w.family;
 
-	put_rule(&r->w, chain,
-		 "-m addrtype --dst-type %s -m comment --comment passed_local "
-		 "-j RETURN",
-		 local_types[f]);
+	for (int i = 0; local_types[f][i]; i++)
+		put_rule(&r->w, chain,
+			 "-m addrtype --dst-type %s -m comment --comment "
+			 "passed_local -j RETURN",
+			 local_types[f][i]);
 	for (int i = 0; special_src[f][i]; i++)
 		put_special(r, chain, "-d", special_src[f][i]);
 	put_special(r, chain, "-d", link_local[f]);

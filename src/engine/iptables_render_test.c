@@ -97,8 +97,10 @@ static const struct {
 	    "-p tcp ! --syn -j RETURN",
 	    "-p tcp -m connmark --mark 0x3000/0x3000 -j CONNMARK --set-xmark"
 	    " 0x0/0x3000",
-	    "-m addrtype --dst-type LOCAL,ANYCAST,MULTICAST -m comment"
-	    " --comment passed_local -j RETURN",
+	    "-m addrtype --dst-type LOCAL -m comment --comment passed_local"
+	    " -j RETURN",
+	    "-m addrtype --dst-type ANYCAST -m comment --comment passed_local"
+	    " -j RETURN",
 	    "-d ::/128 -m comment --comment passed_special -j RETURN",
 	    "-d ::1/128 -m comment --comment passed_special -j RETURN",
 	    "-d ::ffff:0:0/96 -m comment --comment passed_special -j RETURN",

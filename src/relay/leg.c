@@ -61,8 +61,10 @@ int leg_open(const struct leg_request *r, struct shared *counters,
 		error = try_from(r, NULL, &to, &fd);
 		return error < 0 ? error : fd;
 	}
+	if (r->is_from_host)
+		from.port = 0;
 	error = try_from(r, &from, &to, &fd);
-	if (is_about_port(error)) {
+	if (is_about_port(error) && from.port) {
 		from.port = 0;
 		error = try_from(r, &from, &to, &fd);
 		if (!error)

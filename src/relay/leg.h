@@ -25,6 +25,9 @@ struct leg_request {
 	const struct upstream *upstream;
 	const struct addr *client, *server;
 	uint32_t mark;
+	/* The client is a process of this host, whose port is its own: a leg
+	 * that shared it would take its answers. */
+	bool is_from_host;
 };
 
 /* Where the leg goes: the original destination, or what `to` says. */

@@ -66,7 +66,7 @@ static void test_headers(void **state)
 		struct upstream u = { .kind = headers[i].kind };
 		struct addr client = at(headers[i].client);
 		struct addr server = at(headers[i].server);
-		struct leg_request r = { &u, &client, &server, MARK };
+		struct leg_request r = { &u, &client, &server, MARK, false };
 		uint8_t out[LEG_HEADER_MAX];
 
 		if (leg_header(&r, out) != headers[i].len ||
@@ -99,7 +99,7 @@ static void test_destinations(void **state)
 	for (size_t i = 0; i < COUNT; i++) {
 		struct upstream u = { .has_to = destinations[i].to != NULL };
 		struct addr server = at(destinations[i].server), out, goes;
-		struct leg_request r = { &u, &server, &server, MARK };
+		struct leg_request r = { &u, &server, &server, MARK, false };
 
 		if (u.has_to)
 			assert_int_equal(
@@ -134,7 +134,7 @@ static void begin(struct ladder *l)
 	l->server_fd = sock_listen_tcp(&l->server, MARK, &e);
 	assert_true(l->server_fd >= 0);
 	l->request = (struct leg_request){ &l->upstream, &l->client, &l->server,
-					   MARK };
+					   MARK, false };
 }
 
 static void end(struct ladder *l)
@@ -175,6 +175,25 @@ static void test_client_port(void **state)
 	fd = open_seen(&l, &seen);
 	assert_true(addr_equal(&seen, &l.client));
 	assert_true(addr_equal(&l.source, &l.client));
+	assert_int_equal(counted(&l, COUNTER_spoof_other_port), 0);
+	close(fd);
+	end(&l);
+}
+
+/* A process of this host has the port, and would share its answers with us
+ * if it lets others bind it. */
+static void test_from_host(void **state)
+{
+	struct addr seen;
+	struct ladder l;
+	int fd;
+
+	(void)state; /* unused */
+	begin(&l);
+	l.request.is_from_host = true;
+	fd = open_seen(&l, &seen);
+	assert_true(addr_same_ip(&seen, &l.client));
+	assert_int_not_equal(seen.port, l.client.port);
 	assert_int_equal(counted(&l, COUNTER_spoof_other_port), 0);
 	close(fd);
 	end(&l);
@@ -267,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_destinations),
 		cmocka_unit_test(test_client_port),
+		cmocka_unit_test(test_from_host),
 		cmocka_unit_test(test_other_port),
 		cmocka_unit_test(test_no_port),
 		cmocka_unit_test(test_own_address),

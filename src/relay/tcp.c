@@ -64,6 +64,8 @@ static void connect_flow(struct tcp_flow *f, const struct flow_record *r)
 		.client = &r->client,
 		.server = &r->server,
 		.mark = worker_own_mark(w),
+		.is_from_host =
+			w->args.config->intercepts[r->intercept].from_host,
 	};
 	uint8_t header[LEG_HEADER_MAX];
 	size_t header_len = leg_header(&request, header);
@@ -77,7 +79,8 @@ static void connect_flow(struct tcp_flow *f, const struct flow_record *r)
 	}
 	f->side[SERVER].fd = fd;
 	worker_use_fds(w, 1);
-	if (source.port && source.port != r->client.port)
+	if (source.port && source.port != r->client.port &&
+	    !request.is_from_host)
 		worker_notice(w);
 	tcp_flow_record(f)->source = source;
 	if (header_len && move_preload(&f->tcp->mover, &f->dir[CLIENT], header,

@@ -203,21 +203,25 @@ static bool make_room(struct udp *u, const struct addr *client)
 }
 
 /* With `source client` the same ladder as for TCP: see leg.h. */
-static int open_leg(struct udp *u, const struct upstream *up,
+static int open_leg(struct udp *u, const struct flow_record *r,
 		    struct udp_flow *f, struct addr *source)
 {
+	const struct config *c = u->worker->args.config;
+	const struct upstream *up = &c->upstreams[r->upstream];
 	uint32_t mark = worker_own_mark(u->worker);
 	bool is_spoofed =
 		up->source == SOURCE_CLIENT && f->to.family == f->client.family;
 	struct addr from = f->client;
 	int fd;
 
+	if (c->intercepts[r->intercept].from_host)
+		from.port = 0;
 	*source = (struct addr){ 0 };
 	if (!is_spoofed) {
 		fd = sock_leg_udp(NULL, &f->to, mark);
 	} else {
 		fd = sock_leg_udp(&from, &f->to, mark);
-		if (fd == -EADDRINUSE || fd == -EACCES) {
+		if ((fd == -EADDRINUSE || fd == -EACCES) && from.port) {
 			from.port = 0;
 			fd = sock_leg_udp(&from, &f->to, mark);
 			count(shared_of(u), fd < 0 ? COUNTER_spoof_failed
@@ -273,7 +277,7 @@ static struct udp_flow *begin_flow(struct udp *u, const struct listener *l,
 	f->to = up->has_to ? up->to : d->origdst;
 	if (!f->to.port)
 		f->to.port = d->origdst.port;
-	fd = open_leg(u, up, f, &r.source);
+	fd = open_leg(u, &r, f, &r.source);
 	f->watch.fn = on_leg;
 	if (fd < 0 || loop_add(&w->loop, fd, EPOLLIN, &f->watch) < 0) {
 		if (fd >= 0)
