@@ -4,9 +4,8 @@
  *
  * As the server would refuse it, from its address: TCP by RST (RFC 9293
  * section 3.5.2), UDP by ICMP port unreachable.  The packet itself becomes the
- * answer and leaves where it came in; nothing of it is left but the headers.
- * Fails (and the caller drops) for what cannot be turned: a checksum that
- * hardware was to fill in at a place that the answer does not have.
+ * answer and leaves where it came in; nothing of it is left but the link
+ * header.
  */
 #ifndef WL_BPF_REJECT_H
 #define WL_BPF_REJECT_H
@@ -110,34 +109,37 @@ static __always_inline int turn_link_header(struct __sk_buff *skb)
 	return bpf_skb_store_bytes(skb, 0, to, sizeof(to), 0);
 }
 
+/* Room for `len` bytes behind the link header, in place of all that is there.
+ * What is taken away in front reaches into the transport header: by that the
+ * kernel forgets a checksum that was left to hardware (CHECKSUM_PARTIAL), since
+ * the place where it began is gone: skb_postpull_rcsum() in linux/skbuff.h. */
+static __always_inline int make_room(struct __sk_buff *skb, __u32 link_bytes,
+				     const struct packet *p, __u32 len)
+{
+	__u32 front = (link_bytes + p->transport + 4) & ~3u; /* aligned */
+
+	if (bpf_skb_change_tail(skb, link_bytes + len + front, 0))
+		return -1;
+	return (int)bpf_skb_adjust_room(skb, -(__s32)front, BPF_ADJ_ROOM_MAC,
+					0);
+}
+
 /* Write `len` bytes behind the link header, and nothing behind them. */
 static __always_inline int put_answer(struct __sk_buff *skb, __u32 link_bytes,
-				      struct reject *r, __u32 len)
+				      const struct packet *p, struct reject *r,
+				      __u32 len)
 {
 	if (link_bytes && turn_link_header(skb))
 		return -1;
 	if (len < IP4_BYTES || len > sizeof(r->bytes)) /* verifier: bounds */
 		return -1;
-	if (bpf_skb_change_tail(skb, link_bytes + len, 0))
+	if (make_room(skb, link_bytes, p, len))
 		return -1;
 	return bpf_skb_store_bytes(skb, link_bytes, r->bytes, len,
 				   BPF_F_RECOMPUTE_CSUM);
 }
 
 /* --- TCP ----------------------------------------------------------------- */
-
-/* Is the checksum left to hardware (CHECKSUM_PARTIAL)?  Then a difference that
- * is none of the pseudo header's does not change the field. */
-static __always_inline bool is_partial(struct __sk_buff *skb, __u32 at)
-{
-	__u16 before = 0, after = 0;
-
-	if (bpf_skb_load_bytes(skb, at, &before, sizeof(before)) ||
-	    bpf_l4_csum_replace(skb, at, 0, 1, sizeof(before)) ||
-	    bpf_skb_load_bytes(skb, at, &after, sizeof(after)))
-		return false;
-	return before == after;
-}
 
 /* Bytes and flags of the segment that count in sequence space. */
 static __always_inline __u32 segment_length(struct __sk_buff *skb,
@@ -158,7 +160,6 @@ static __always_inline int reject_tcp(struct __sk_buff *skb, __u32 link_bytes,
 				      const struct packet *p, struct reject *r)
 {
 	__u32 ip_bytes = reject_ip_bytes(p);
-	__u32 check_at = link_bytes + ip_bytes + TCP_HEADER_BYTES - 4;
 	struct tcphdr old = {}, *tcp = (void *)(r->bytes + IP4_BYTES);
 	__u16 sum;
 
@@ -184,37 +185,10 @@ static __always_inline int reject_tcp(struct __sk_buff *skb, __u32 link_bytes,
 	sum = checksum_fold(checksum_pseudo(p, IPPROTO_TCP, TCP_HEADER_BYTES));
 	tcp->check = ~checksum_fold(
 		(__u32)bpf_csum_diff(0, 0, (void *)tcp, TCP_HEADER_BYTES, sum));
-	if (put_answer(skb, link_bytes, r, ip_bytes + TCP_HEADER_BYTES))
-		return -1;
-	if (is_partial(skb, check_at)) {
-		if (p->transport != ip_bytes)
-			return -1;
-		return bpf_skb_store_bytes(skb, check_at, &sum, sizeof(sum), 0);
-	}
-	return bpf_skb_store_bytes(skb, check_at, &tcp->check,
-				   sizeof(tcp->check), BPF_F_RECOMPUTE_CSUM);
+	return put_answer(skb, link_bytes, p, r, ip_bytes + TCP_HEADER_BYTES);
 }
 
 /* --- UDP ----------------------------------------------------------------- */
-
-/*
- * A checksum left to hardware is one of UDP: it will be put where the fourth
- * word of the ICMP header is, which has no use, and will be minus the sum of
- * all that is there from the ICMP header on.  What is stored in that word
- * before, the sum of the pseudo header, is what makes the whole right again.
- * Behind options it would be put into the quote: then there is no answer.
- */
-static __always_inline int settle_icmp(struct __sk_buff *skb, __u32 icmp_at,
-				       bool is_in_place, __u16 pseudo,
-				       __u16 check)
-{
-	if (!is_partial(skb, icmp_at + 2))
-		return bpf_skb_store_bytes(skb, icmp_at + 2, &check,
-					   sizeof(check), BPF_F_RECOMPUTE_CSUM);
-	return is_in_place ? bpf_skb_store_bytes(skb, icmp_at + 6, &pseudo,
-						 sizeof(pseudo), 0)
-			   : -1;
-}
 
 static __always_inline int reject_udp(struct __sk_buff *skb, __u32 link_bytes,
 				      const struct packet *p, struct reject *r)
@@ -222,7 +196,7 @@ static __always_inline int reject_udp(struct __sk_buff *skb, __u32 link_bytes,
 	__u64 quote = p->transport + sizeof(struct udphdr);
 	__u32 ip_bytes = reject_ip_bytes(p), len;
 	__u8 *icmp = r->bytes + IP4_BYTES;
-	__u16 pseudo = 0, check;
+	__u64 sum = 0;
 
 	if (p->family)
 		icmp = r->bytes + IP6_BYTES;
@@ -239,15 +213,11 @@ static __always_inline int reject_udp(struct __sk_buff *skb, __u32 link_bytes,
 	icmp[0] = p->family ? ICMP6_UNREACHABLE : ICMP4_UNREACHABLE;
 	icmp[1] = p->family ? PORT_UNREACHABLE6 : PORT_UNREACHABLE4;
 	if (p->family)
-		pseudo = checksum_fold(checksum_pseudo(p, IPPROTO_ICMPV6, len));
-	check = ~checksum_fold((__u32)bpf_csum_diff(
-		0, 0, (void *)icmp, ICMP_HEADER_BYTES + REJECT_QUOTE_MAX,
-		pseudo));
-	*(__u16 *)(icmp + 2) = check;
-	if (put_answer(skb, link_bytes, r, ip_bytes + len))
-		return -1;
-	return settle_icmp(skb, link_bytes + ip_bytes, p->transport == ip_bytes,
-			   pseudo, check);
+		sum = checksum_fold(checksum_pseudo(p, IPPROTO_ICMPV6, len));
+	sum = (__u32)bpf_csum_diff(0, 0, (void *)icmp,
+				   ICMP_HEADER_BYTES + REJECT_QUOTE_MAX, sum);
+	*(__u16 *)(icmp + 2) = ~checksum_fold(sum);
+	return put_answer(skb, link_bytes, p, r, ip_bytes + len);
 }
 
 /* --- the whole ----------------------------------------------------------- */

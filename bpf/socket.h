@@ -42,7 +42,6 @@ enum socket_kind {
 	SOCKET_TIME_WAIT, /* a connection that has ended */
 	SOCKET_LISTENER,  /* listening, or an unconnected UDP socket */
 	SOCKET_OPAQUE,	  /* there is one, but it is not transparent */
-	SOCKET_STALE,	  /* the same, in TIME_WAIT */
 };
 
 /* --- the transparent bit ------------------------------------------------- */
@@ -158,7 +157,8 @@ static __always_inline enum socket_kind socket_kind(struct bpf_sock *sk,
 		if (is_wildcard(sk, p) && !match_wildcard)
 			return SOCKET_NONE;
 		if (!match_any && !is_transparent(sk))
-			return SOCKET_OPAQUE;
+			return state == BPF_TCP_ESTABLISHED ? SOCKET_OPAQUE
+							    : SOCKET_NONE;
 		return state == BPF_TCP_ESTABLISHED ? SOCKET_FULL
 						    : SOCKET_LISTENER;
 	}
@@ -167,9 +167,10 @@ static __always_inline enum socket_kind socket_kind(struct bpf_sock *sk,
 				       (match_any || is_transparent(sk))
 			       ? SOCKET_LISTENER
 			       : SOCKET_NONE;
+	if (state == BPF_TCP_TIME_WAIT && packet_is_syn(p))
+		return SOCKET_TIME_WAIT; /* reopened, whoever it was */
 	if (!match_any && !is_transparent(sk))
-		return state == BPF_TCP_TIME_WAIT ? SOCKET_STALE
-						  : SOCKET_OPAQUE;
+		return SOCKET_OPAQUE;
 	if (state == BPF_TCP_TIME_WAIT)
 		return SOCKET_TIME_WAIT;
 	return state == BPF_TCP_NEW_SYN_RECV ? SOCKET_REQUEST : SOCKET_FULL;

@@ -145,33 +145,31 @@ __noinline int take_udp(struct __sk_buff *skb, const struct packet *p,
 
 /* --- the socket match ---------------------------------------------------- */
 
-/* Neither half of a hand-shake nor what is left of a connection. */
-static __always_inline bool is_full(enum socket_kind kind)
-{
-	return kind == SOCKET_FULL || kind == SOCKET_LISTENER;
-}
-
-static __always_inline void copy_mark(struct __sk_buff *skb,
-				      struct bpf_sock *sk)
-{
-	struct bpf_sock *full = bpf_sk_fullsock(sk);
-
-	if (full)
-		skb->mark = full->mark;
-}
-
-/* What a look-up does with the socket that it finds. */
-enum match_use {
-	MATCH_LOOK, /* nothing */
-	MATCH_MARK, /* --restore-skmark: the packet gets its mark */
-	MATCH_GIVE, /* and the socket gets the packet, if it is a full one: the
-		     * kernel finds the others by itself */
+/* What is done with a packet whose own socket is found. */
+enum {
+	MATCH_LOOK = 0,	    /* nothing: only what there is is asked */
+	MATCH_FULL = 1,	    /* --restore-skmark, of a full socket */
+	MATCH_LISTENER = 2, /* the same, of one that listens */
+	MATCH_GIVE = 4,	    /* a full one gets it; the kernel finds the others
+			     * by itself, and this too by the mark alone */
 };
 
-/* Look the packet's own socket up. */
+static __always_inline void settle(struct __sk_buff *skb,
+				   const struct packet *p, struct bpf_sock *sk,
+				   enum socket_kind kind, __u32 what)
+{
+	struct bpf_sock *full = restore_mark ? bpf_sk_fullsock(sk) : 0;
+
+	if (full && ((kind == SOCKET_FULL && (what & MATCH_FULL)) ||
+		     (kind == SOCKET_LISTENER && (what & MATCH_LISTENER))))
+		skb->mark = full->mark;
+	if (kind == SOCKET_FULL && (what & MATCH_GIVE) && !p->is_fragment)
+		(void)assign(skb, sk);
+}
+
 static __always_inline enum socket_kind match(struct __sk_buff *skb,
 					      const struct packet *p,
-					      __u8 proto, enum match_use use)
+					      __u8 proto, __u32 what)
 {
 	struct bpf_sock *sk = socket_find(skb, p, proto, p->dst, p->dport);
 	enum socket_kind kind;
@@ -179,34 +177,30 @@ static __always_inline enum socket_kind match(struct __sk_buff *skb,
 	if (!sk)
 		return SOCKET_NONE;
 	kind = socket_kind(sk, p, proto);
-	if (use >= MATCH_MARK && restore_mark && is_full(kind))
-		copy_mark(skb, sk);
-	if (use == MATCH_GIVE && kind == SOCKET_FULL && !p->is_fragment)
-		(void)assign(skb, sk); /* the mark alone brings it here too */
+	settle(skb, p, sk, kind, what);
 	bpf_sk_release(sk);
 	return kind;
 }
 
 __noinline int match_tcp(struct __sk_buff *skb, const struct packet *p,
-			 __u32 use)
+			 __u32 what)
 {
 	if (!p)
 		return SOCKET_NONE;
-	return match(skb, p, IPPROTO_TCP, use);
+	return match(skb, p, IPPROTO_TCP, what);
 }
 
 __noinline int match_udp(struct __sk_buff *skb, const struct packet *p,
-			 __u32 use)
+			 __u32 what)
 {
 	if (!p)
 		return SOCKET_NONE;
-	return match(skb, p, IPPROTO_UDP, use);
+	return match(skb, p, IPPROTO_UDP, what);
 }
 
 static __always_inline bool is_matched(enum socket_kind kind)
 {
-	return kind != SOCKET_NONE && kind != SOCKET_OPAQUE &&
-	       kind != SOCKET_STALE;
+	return kind != SOCKET_NONE && kind != SOCKET_OPAQUE;
 }
 
 /* With --restore-skmark the packet has the socket's mark already. */
@@ -214,7 +208,7 @@ static __always_inline int stay_matched(struct __sk_buff *skb,
 					enum socket_kind kind,
 					enum wl_counter cause)
 {
-	if (restore_mark && is_full(kind))
+	if (restore_mark && (kind == SOCKET_FULL || kind == SOCKET_LISTENER))
 		return pass(cause);
 	return stay(skb, cause);
 }
@@ -238,8 +232,8 @@ static __always_inline int handle_tcp(struct __sk_buff *skb,
 				      __u32 link_bytes)
 {
 	bool is_syn = packet_is_syn(p);
-	enum socket_kind kind =
-		match_tcp(skb, p, is_syn ? MATCH_LOOK : MATCH_GIVE);
+	enum socket_kind kind = match_tcp(
+		skb, p, is_syn ? 0 : MATCH_FULL | MATCH_LISTENER | MATCH_GIVE);
 	struct decision d;
 
 	if (!is_syn && is_matched(kind))
@@ -272,10 +266,14 @@ static __always_inline int handle_udp(struct __sk_buff *skb,
 		return drop(WL_COUNT_dropped_rule);
 	if (d.action == WL_REJECT)
 		return refuse(skb, p, link_bytes, 0);
-	kind = match_udp(skb, p, MATCH_GIVE);
+	kind = match_udp(skb, p,
+			 MATCH_FULL | MATCH_GIVE |
+				 (d.action == WL_PASS ? MATCH_LISTENER : 0));
 	if (kind == SOCKET_FULL ||
 	    (kind == SOCKET_LISTENER && d.action == WL_PASS))
 		return stay_matched(skb, kind, WL_COUNT_matched_udp);
+	if (kind == SOCKET_OPAQUE && d.action != WL_PASS)
+		return no_listener();
 	if (d.action != WL_PASS)
 		return take_udp(skb, p, ifindex, d.selection);
 	if (has_host && is_local(p, p->dst))
@@ -293,8 +291,8 @@ static __always_inline int handle_icmp(struct __sk_buff *skb,
 	    packet_is_later_fragment(&quoted))
 		return pass(WL_COUNT_passed_other);
 	kind = quoted.proto == IPPROTO_TCP
-		       ? match_tcp(skb, &quoted, MATCH_MARK)
-		       : match_udp(skb, &quoted, MATCH_MARK);
+		       ? match_tcp(skb, &quoted, MATCH_FULL | MATCH_LISTENER)
+		       : match_udp(skb, &quoted, MATCH_FULL | MATCH_LISTENER);
 	if (!is_matched(kind))
 		return pass(WL_COUNT_passed_other);
 	return stay_matched(skb, kind, WL_COUNT_matched_icmp);
