@@ -7,8 +7,9 @@ import pathlib
 from process import run
 
 SOURCES = pathlib.Path(__file__).resolve().parent
-NAMES = ("http_server", "idle_client", "udp_echo", "udp_ping", "udp_send",
-         "udp_sink")
+NAMES = ("connect_loop", "flood", "http_server", "idle_client", "test_run",
+         "udp_echo", "udp_ping", "udp_send", "udp_sink")
+SHARED = ("helper.c", "frame.c")
 FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra")
 
 
@@ -17,5 +18,6 @@ def compile_all(directory):
     paths = {name: pathlib.Path(directory) / name for name in NAMES}
     for name, path in paths.items():
         run([os.environ.get("CC", "cc"), *FLAGS, "-o", path,
-             SOURCES / f"{name}.c", SOURCES / "helper.c"])
+             SOURCES / f"{name}.c", *(SOURCES / shared for shared in SHARED),
+             "-Wl,--as-needed", "-lbpf"])
     return paths

@@ -84,17 +84,18 @@ class Child:
                 f"{self.text()[-800:]}"
             )
 
-    def wait_for(self, condition, what):
+    def wait_for(self, condition, what, limit_s=READY_S):
         def alive_and_true():
             value = condition()
             if not value:
                 self.check_alive()
             return value
 
-        return wait_until(alive_and_true, what)
+        return wait_until(alive_and_true, what, limit_s)
 
-    def wait_ready(self, word="ready"):
-        self.wait_for(lambda: word in self.text(), f"`{word}` of {self.name}")
+    def wait_ready(self, word="ready", limit_s=READY_S):
+        self.wait_for(lambda: word in self.text(), f"`{word}` of {self.name}",
+                      limit_s)
 
     def result(self, limit_s=EXTRA_S):
         """Waits for the end; returns the JSON object on its last line."""
@@ -106,8 +107,12 @@ class Child:
             self.check_alive()
         return json.loads(self.out.read_text().splitlines()[-1])
 
-    def stop(self):
+    def end_input(self):
+        """What ends the helpers that go on until then."""
         self.process.stdin.close()
+
+    def stop(self):
+        self.end_input()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

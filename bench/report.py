@@ -6,19 +6,93 @@ only then is the median taken.  The targets are printed with what was measured;
 they decide nothing: a slow machine does not fail.
 """
 
+import dataclasses
+import itertools
 import statistics
 
 DISTURBED = 0.05  # of all CPUs, had by programs that are not ours
-BASES = {"forward": "x forw.", "haproxy": "x HAProxy"}
-TARGETS = [  # (text, metric, base of the ratio or None, predicate)
-    ("bulk at least 0.8 of forwarding", "bulk_gbps", "forward",
-     lambda value: value >= 0.8),
-    ("connections per second ahead of HAProxy", "conns_per_s", "haproxy",
-     lambda value: value > 1),
-    ("latency p50 below HAProxy's", "http_p50_us", "haproxy",
-     lambda value: value < 1),
-    ("at most 2048 B per idle connection", "idle_pss", None,
-     lambda value: value <= 2048),
+BASES = {
+    "forward": "x forw.",
+    "haproxy": "x HAProxy",
+    "routing": "x routing",
+    "bare": "x at once",
+    "ebpf-drop-1": "x 1 rule",
+    "ebpf-drop-1000": "x ebpf 1k",
+    "ebpf-nets-10": "x 10 nets",
+}
+
+
+@dataclasses.dataclass
+class Target:
+    """What one or several modes should reach; the worst of them decides."""
+
+    text: str
+    keys: tuple  # metrics
+    modes: tuple
+    limit: float
+    is_least: bool = False  # limit is what is wanted at least, else at most
+    base: str = ""  # of the ratio; empty: the value itself
+
+    def is_met(self, value):
+        return value >= self.limit if self.is_least else value <= self.limit
+
+    def values(self, samples):
+        """(value, where) of what was measured, the worst first."""
+        found = []
+        for key, mode in itertools.product(self.keys, self.modes):
+            value = (samples.ratio(key, mode, self.base) if self.base
+                     else samples.median(key, mode))
+            if value is not None:
+                found.append((value, f"{key} of {mode}"))
+        return sorted(found, reverse=not self.is_least)
+
+
+def _relay_targets(mode):
+    return [
+        Target(f"{mode}: bulk at least 0.8 of forwarding", ("bulk_gbps",), (mode,),
+               0.8, True, "forward"),
+        Target(f"{mode}: connections/s ahead of HAProxy", ("conns_per_s",), (mode,),
+               1, True, "haproxy"),
+        Target(f"{mode}: latency p50 below HAProxy's", ("http_p50_us",), (mode,),
+               1, False, "haproxy"),
+        Target(f"{mode}: at most 2048 B an idle connection", ("idle_pss",), (mode,),
+               2048),
+    ]
+
+
+FORWARD_KEYS = ("forward_gbps", "forward_tcp_kpps", "forward_udp_kpps")
+PROGRAM_KEYS = ("first_cold_ns", "first_warm_ns")
+FLOOD_KEYS = ("first_syn_ns", "first_udp_ns")
+
+
+def _forward_target(count, text):
+    modes = tuple(f"ebpf-{where}-{count}" for where in ("past", "direct"))
+    return Target(f"not taken: 0.97 of forwarding, {text}", FORWARD_KEYS, modes, 0.97,
+                  True, "forward")
+
+
+TARGETS = [
+    *_relay_targets("ebpf"),
+    *_relay_targets("nft"),
+    _forward_target("1", "1 selection"),
+    _forward_target("1000", "1000 selections"),
+    _forward_target("1M", "a million prefixes"),
+    Target("program: 1M prefixes within 1.2 of 10", PROGRAM_KEYS, ("ebpf-nets-1M",),
+           1.2, False, "ebpf-nets-10"),
+    Target("program: 1000 rules within 1.2 of 1", PROGRAM_KEYS, ("ebpf-drop-1000",),
+           1.2, False, "ebpf-drop-1"),
+    Target("first packet: 1M prefixes within 1.2 of 10", FLOOD_KEYS,
+           ("ebpf-nets-1M",), 1.2, False, "ebpf-nets-10"),
+    Target("1000 rules: cheaper than nft", FLOOD_KEYS, ("ebpf-drop-1000",), 1, False,
+           "nft-drop-1000"),
+    Target("1000 rules: cheaper than iptables", FLOOD_KEYS, ("ebpf-drop-1000",), 1,
+           False, "iptables-drop-1000"),
+    Target("a million prefixes: start and reload in 3 s", ("load_s", "reload_s"),
+           ("ebpf-nets-1M",), 3),
+    Target("reload: no connection fails or goes direct",
+           ("reload_failed", "reload_direct"), ("ebpf-nets-10", "ebpf-nets-1M"), 0),
+    Target("reload: no SYN is lost, which costs 1000 ms", ("reload_slowest_ms",),
+           ("ebpf-nets-10", "ebpf-nets-1M"), 900),
 ]
 
 
@@ -66,9 +140,9 @@ def _line(samples, metric, mode):
     values = samples.values(metric.key, mode.name)
     middle = f"{statistics.median(values):.{metric.digits}f}"
     spread = f"{min(values):.{metric.digits}f} - {max(values):.{metric.digits}f}"
-    line = f"  {mode.title:<15}{middle:>10}   {spread:<22}"
+    line = f"  {mode.title:<22}{middle:>9}   {spread:<20}"
     if metric.has_ratio:
-        for base in BASES:
+        for base in metric.bases:
             ratio = samples.ratio(metric.key, mode.name, base)
             line += f"{_ratio_text(ratio):>11}"
     return line.rstrip()
@@ -84,9 +158,9 @@ def table_text(samples, measures, modes):
         present = [mode for mode in modes if samples.values(metric.key, mode.name)]
         if not present:
             continue
-        head = f"{metric.title:<40}{'':12}"
+        head = f"{metric.title:<44}{'':12}"
         if metric.has_ratio:
-            head += "".join(f"{title:>11}" for title in BASES.values())
+            head += "".join(f"{BASES[base]:>11}" for base in metric.bases)
         lines += [head.rstrip()]
         lines += [_line(samples, metric, mode) for mode in present] + [""]
     return "\n".join(lines)
@@ -94,16 +168,16 @@ def table_text(samples, measures, modes):
 
 def targets_text(samples):
     lines = []
-    for text, key, base, is_met in TARGETS:
-        value = (samples.ratio(key, "waylay", base) if base
-                 else samples.median(key, "waylay"))
-        if value is None:
+    for target in TARGETS:
+        found = target.values(samples)
+        if not found:
             verdict = "not measured"
         else:
-            figure = f"{value:.2f}" if base else f"{value:.0f}"
-            verdict = f"{figure}, {'met' if is_met(value) else 'MISSED'}"
-        lines.append(f"  {text:<42}{verdict}")
-    return "targets for waylay\n" + "\n".join(lines)
+            value, where = found[0]
+            is_met = target.is_met(value)
+            verdict = f"{value:.2f}, {'met' if is_met else 'MISSED'} ({where})"
+        lines.append(f"  {target.text:<50}{verdict}")
+    return "targets for waylay; the worst of what was measured\n" + "\n".join(lines)
 
 
 def as_data(facts, options, samples, measures, modes, notes):
@@ -117,7 +191,7 @@ def as_data(facts, options, samples, measures, modes, notes):
                     "median": samples.median(metric.key, mode.name),
                     "rounds": samples.by_key[metric.key][mode.name],
                     "ratios": {base: samples.ratio(metric.key, mode.name, base)
-                               for base in BASES},
+                               for base in metric.bases},
                 }
                 for mode in modes
                 if samples.values(metric.key, mode.name)

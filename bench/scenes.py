@@ -23,6 +23,7 @@ import typing
 MILLION = 1_000_000
 NET_WORDS = 60_000  # of one statement; the grammar has a limit
 DESTINATIONS = 65_536
+PASSING = 1024  # destinations of what passes
 MIXER = 0x9E3779B1  # odd: a product with it takes each value once
 # The prefixes that are drawn stay out of these: special ones, those of the
 # topology, and what the rules that match nothing are made of.
@@ -122,6 +123,7 @@ def dropped_hosts(has_v6):
 
 
 def _drawn_hosts(count):
+    @functools.cache
     def hosts(has_v6):
         draw = random.Random(count)
         nets = drawn_nets(count, has_v6)
@@ -129,6 +131,19 @@ def _drawn_hosts(count):
                 for _ in range(DESTINATIONS)]
 
     return hosts
+
+
+@functools.cache
+def passing_hosts(has_v6):
+    """Addresses from all over the place that are in none of a million prefixes."""
+    draw = random.Random(PASSING)
+    nets = set(drawn_nets(MILLION, has_v6))
+    found = []
+    while len(found) < PASSING:
+        net = _drawn_net(draw.randrange(1 << 24), has_v6)
+        if net not in nets:
+            found.append(str(ipaddress.ip_network(net)[draw.randrange(1, 255)]))
+    return found
 
 
 @dataclasses.dataclass

@@ -29,7 +29,12 @@ CABLES = (
     (("client", "eth0"), ("router", "lan")),
     (("server", "eth0"), ("router", "wan")),
 )
-GATEWAYS = {"client": ("router", "lan"), "server": ("router", "wan")}
+# The router's: what it does not drop gets to the server, whatever the address.
+GATEWAYS = {
+    "client": ("router", "lan"),
+    "server": ("router", "wan"),
+    "router": ("server", "eth0"),
+}
 # Not the host's default, which differs from machine to machine: Linux's own, or
 # reno, which every namespace may use and which does the same on a clean cable.
 CONGESTIONS = ("cubic", "reno")
@@ -59,7 +64,9 @@ class Topology:
         self.has_v6 = has_v6
         self._sysctls = SYSCTLS | {
             "net.ipv4.tcp_congestion_control": congestion}
-        self.server = ADDRESSES["server", "eth0"][has_v6].split("/")[0]
+        self.client, self.server = (
+            ADDRESSES[role, "eth0"][has_v6].split("/")[0]
+            for role in ("client", "server"))
         self._names = {role: f"wlbench{os.getpid()}-{role}" for role in ROLES}
 
     def inside(self, role, *command):
@@ -118,6 +125,10 @@ class Topology:
                 run(["ip", "netns", "del", name])
             except BenchError:
                 pass  # was never made
+
+    def link(self, role, interface, what):
+        """A file of the interface's directory in sysfs."""
+        return self.run_in(role, "cat", f"/sys/class/net/{interface}/{what}").strip()
 
     def relayed(self):
         """(TCP connections, UDP datagrams) that sockets of the router took.

@@ -12,6 +12,7 @@ leaves out what is shared, which would hide a flow table in shared memory.
 
 import os
 import pathlib
+import re
 import resource
 
 from process import wait_until
@@ -63,6 +64,27 @@ def memory(pids):
         for name, fields in MEMORY_FIELDS.items():
             total[name] += sum(rollup[field] for field in fields)
     return total
+
+
+def peak_rss(pid):
+    """Of one process, in bytes, since it began."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"^VmHWM:\s+(\d+) kB$", text, re.M).group(1)) * 1024
+
+
+def map_bytes(pid):
+    """What the kernel has allocated for the BPF maps that the process holds.
+
+    By their `memlock`: from Linux 6.4 on what is in use, before that an estimate.
+    """
+    maps = {}
+    for path in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        fields = dict(line.split(":", 1)
+                      for line in path.read_text(encoding="ascii").splitlines()
+                      if ":" in line)
+        if "map_id" in fields:
+            maps[fields["map_id"]] = int(fields["memlock"])
+    return sum(maps.values())
 
 
 def settled_memory(pids):
