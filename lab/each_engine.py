@@ -3,8 +3,9 @@
 
 `gateway` is that of conftest.py with one variant for each engine: [plain] has
 no waylay, [ebpf], [nft] and [iptables] must show the same.  A module may have
-config(engine), the configuration of its gateway.  Where the kernel forces a
-difference, the scenario asks `engine_of(gateway)` and says why.
+config(engine), the configuration of its gateway, and WRAPPER, which starts it.
+Where the kernel forces a difference, the scenario asks `engine_of(gateway)` and
+says why.
 
 ENGINE and `start_waylay` are for scenarios with a daemon of their own.
 """
@@ -43,7 +44,8 @@ def gateway(request: pytest.FixtureRequest, lab: Lab) -> Iterator[waylay.Gateway
     require(request.param)
     before = HostState(lab.gw)
     text = getattr(request.module, "config", usual_config)(request.param)
-    with waylay.Daemon(lab.gw, text) as daemon:
+    wrapper = getattr(request.module, "WRAPPER", ())
+    with waylay.Daemon(lab.gw, text, wrapper=wrapper) as daemon:
         assert daemon.status()["engine"] == request.param
         yield waylay.Gateway(lab.gw, daemon)
     assert_same_state(before, HostState(lab.gw))

@@ -92,7 +92,9 @@ def test_F35_what_the_kernel_lacks_is_named(other_host, resources, tmp_path, wor
     before = HostState(other_host)
     script = f'mount --bind {fake} {nft} && exec "$@"'
     daemon = waylay.Daemon(
-        other_host, wrapper=("unshare", "--mount", "sh", "-c", script, "sh")
+        other_host,
+        waylay.config(engine="nft"),
+        wrapper=("unshare", "--mount", "sh", "-c", script, "sh"),
     )
     resources.callback(daemon.close)
     daemon.launch()

@@ -6,6 +6,7 @@ What an engine does to packets is in the other scenarios.
 
 import itertools
 import os
+import shutil
 
 import pytest
 
@@ -122,6 +123,28 @@ def test_a_broken_engine_is_told_by_its_probe(lab, clean_host, resources):
     assert "engine nft" in daemon.log
 
 
+HIDE_BPFFS = ("unshare", "--mount", "sh", "-c", 'umount -a -t bpf; exec "$@"', "sh")
+
+
+@pytest.mark.parametrize("on_failure, engine", [("open", "ebpf"), ("closed", "nft")])
+def test_without_a_bpffs_nothing_outlives_the_daemon(
+    lab, clean_host, working, on_failure, engine
+):
+    """`closed` could not be kept, so the next engine is taken, and it is told."""
+    if "ebpf" not in working:
+        pytest.skip("engine ebpf does not work here")
+    text = config("auto", on_failure=on_failure)
+    with waylay.Daemon(lab.gw, text, wrapper=HIDE_BPFFS) as daemon:
+        status = daemon.status()
+        findings = {one["name"]: one["finding"] for one in status["engines"]}
+        assert status["engine"] == engine
+        assert findings[engine] == "works"
+        if on_failure == "closed":
+            assert "mount -t bpf bpf /sys/fs/bpf" in findings["ebpf"]
+        else:
+            assert not [line for line in HostState(lab.gw).lines if "pin:" in line]
+
+
 # --- one after the other ----------------------------------------------------------
 
 
@@ -151,10 +174,11 @@ def test_cleanup_removes_what_any_engine_left(lab, clean_host, working):
 
 
 def test_a_reload_changes_the_engine_without_a_gap(
-    lab, clean_host, working, family, pair, probe
+    lab, clean_host, working, pair, probe
 ):
     probe(lab.srv, "tcp-server", 80)
-    for before, after in two_of(working):
+    families = itertools.cycle(("v4", "v6"))
+    for (before, after), family in zip(two_of(working), families):
         with waylay.Daemon(lab.gw, config(after)) as daemon:
             alone = HostState(lab.gw)
         with waylay.Daemon(lab.gw, config(before, on_failure="closed")) as daemon:
@@ -174,19 +198,19 @@ def test_a_reload_changes_the_engine_without_a_gap(
 def test_a_reload_to_an_engine_that_fails_changes_nothing(
     lab, clean_host, family, pair, working
 ):
-    nft = os.path.realpath("/usr/sbin/nft")
-    others = [engine for engine in working if engine != "nft"]
-    if not others:
-        pytest.skip("no engine but nft works here")
-    script = f'mount --bind /bin/false {nft} && exec "$@"'
+    others = [engine for engine in working if engine != "iptables"]
+    if others == working or not others:
+        pytest.skip("it takes iptables and another engine that works")
+    broken = os.path.realpath(shutil.which("iptables"))
+    script = f'mount --bind /bin/false {broken} && exec "$@"'
     wrapper = ("unshare", "--mount", "sh", "-c", script, "sh")
     with waylay.Daemon(lab.gw, config(others[0]), wrapper=wrapper) as daemon:
         ends = pair(family)
         installed = HostState(lab.gw)
-        daemon.write_config(config("nft"))
+        daemon.write_config(config("iptables"))
         done = daemon.reload()
         assert done.returncode == waylay.EXIT_FAILED
-        assert "engine nft" in done.stderr
+        assert "engine iptables" in done.stderr
         assert_same_state(installed, HostState(lab.gw))
         assert daemon.status()["engine"] == others[0]
         assert_alive(ends.client, ends.server)

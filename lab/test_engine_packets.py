@@ -72,18 +72,28 @@ def waits(lab, port: int) -> str:
 
 
 def test_K03_the_mss_of_a_spoofed_leg_falls(lab, gateway, family, resources):
+    for host, version in itertools.product((lab.gw, lab.cli), ("-4", "-6")):
+        host.ip(version, "route", "flush", "cache")
     listener = resources.enter_context(lab.far.listen(family, 80))
     client = resources.enter_context(lab.cli.connect(listener.getsockname()[:2]))
     server, peer = listener.accept()
     resources.enter_context(server)
     server.settimeout(5)
     assert peer[:2] == client.getsockname()[:2]
-    assert_stream_arrives(client, server, MEGA)
     sender = lab.gw if gateway.is_waylay else lab.cli
-    to = ("dst", lab.far.address(family), "dport", "=", ":80")
-    text = sender.run("ss", "-Htin", *to).stdout
-    (mss,) = re.findall(r"\bmss:(\d+)", text)
-    assert int(mss) <= FAR_PATH_MTU - HEADERS_LEN[family]
+    narrow = FAR_PATH_MTU - HEADERS_LEN[family]
+    assert wait_for("a server leg", lambda: mss(sender, lab.far, family)) > narrow
+    assert_stream_arrives(client, server, MEGA)
+    assert mss(sender, lab.far, family) <= narrow
+
+
+def mss(sender, to, family: str) -> int:
+    """Of the one connection to port 80 there; 0: none."""
+    at = to.address(family)
+    words = ("dst", f"[{at}]" if family == "v6" else at, "dport", "=", ":80")
+    text = sender.run("ss", "-Htin", "state", "established", *words).stdout
+    found = re.search(r"\bmss:(\d+)", text)
+    return int(found[1]) if found else 0
 
 
 # --- fragments ------------------------------------------------------------------

@@ -24,3 +24,8 @@ def wait_for(what: str, condition: Callable[[], T], deadline_s: float = 5) -> T:
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline_s} s: {what}")
         time.sleep(STEP_S)
+
+
+def pass_time(seconds: float) -> None:
+    """For what happens at any moment: a crash."""
+    time.sleep(seconds)

@@ -23,7 +23,12 @@ static int run_nft(const char *script, struct err *e)
 	struct str complaint = { 0 };
 	int status = child_run(argv, script, NULL, &complaint, e);
 
-	if (status > 0)
+	if (status > 0 && !complaint.len)
+		status = err_set(e, EPROTO,
+				 "cannot keep conntrack from client legs: nft "
+				 "ends with status %d and says nothing",
+				 status);
+	else if (status > 0)
 		status = err_set(e, EPROTO,
 				 "cannot keep conntrack from client legs: nft "
 				 "says: %.*s",
