@@ -61,6 +61,28 @@ struct wl_interface {
 	__u8 primary[WL_FAMILIES][16]; /* zeros: it has none */
 };
 
+/* IPv4 addresses of one side as intervals, found by the upper 16 bits. */
+enum {
+	WL_BUCKETS = 65536,
+	WL_LINE_INTERVALS = 16,
+};
+
+/* Value of `index4_*`, by ip >> 16: its intervals. */
+struct wl_bucket {
+	__u32 first, count; /* one at least, the first starts at 0 */
+};
+
+/* It reaches to the next one, or to the end of its bucket. */
+struct wl_interval {
+	__u16 start; /* the address's lower 16 bits, in host order */
+	__u16 class;
+};
+
+/* Value of `intervals4_*`: a cache line. */
+struct wl_line {
+	struct wl_interval of[WL_LINE_INTERVALS];
+};
+
 /* Key of the longest-prefix tries, both families. */
 struct wl_prefix4 {
 	__u32 length;
@@ -116,6 +138,8 @@ _Static_assert(sizeof(struct wl_bits) == 128, "shared with the kernel");
 _Static_assert(sizeof(struct wl_selection) == 32, "shared with the kernel");
 _Static_assert(sizeof(struct wl_cgroup) == 144, "shared with the kernel");
 _Static_assert(sizeof(struct wl_interface) == 160, "shared with the kernel");
+_Static_assert(sizeof(struct wl_bucket) == 8, "shared with the kernel");
+_Static_assert(sizeof(struct wl_line) == 64, "shared with the kernel");
 _Static_assert(sizeof(struct wl_flow) == 40, "shared with the kernel");
 _Static_assert(sizeof(struct wl_datagram) == 40, "shared with the kernel");
 _Static_assert(sizeof(struct wl_inbound) == 16, "shared with the kernel");

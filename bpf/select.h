@@ -11,6 +11,7 @@
 #ifndef WL_BPF_SELECT_H
 #define WL_BPF_SELECT_H
 
+#include "interval.h"
 #include "match.h"
 #include "parse.h"
 #include "state.h"
@@ -24,40 +25,43 @@ struct decision {
 
 /* --- the four dimensions ------------------------------------------------- */
 
-static __always_inline __u32 class_of(void *trie4, void *trie6,
-				      const struct packet *p,
-				      const __u32 address[4], __u32 outside)
+static __always_inline __u32 class_of6(void *trie, const __u32 address[4],
+				       __u32 outside)
 {
+	struct wl_prefix6 key = { .length = 128 };
 	__u32 *class;
 
-	if (p->family) {
-		struct wl_prefix6 key = { .length = 128 };
-
-		__builtin_memcpy(key.ip, address, sizeof(key.ip));
-		class = bpf_map_lookup_elem(trie6, &key);
-	} else {
-		struct wl_prefix4 key = { .length = 32 };
-
-		__builtin_memcpy(key.ip, address, sizeof(key.ip));
-		class = bpf_map_lookup_elem(trie4, &key);
-	}
+	__builtin_memcpy(key.ip, address, sizeof(key.ip));
+	class = bpf_map_lookup_elem(trie, &key);
 	return class ? *class : outside;
+}
+
+/* verifier: global functions are walked once, not for each way to them. */
+__noinline int class_of_src4(__u32 address)
+{
+	return (int)interval_class(&index4_src, &intervals4_src, address);
+}
+
+__noinline int class_of_dst4(__u32 address)
+{
+	return (int)interval_class(&index4_dst, &intervals4_dst, address);
+}
+
+static __always_inline __u32 class_of_src(const struct packet *p)
+{
+	return p->family ? class_of6(&src6, p->src, src6_outside)
+			 : (__u32)class_of_src4(p->src[0]);
+}
+
+static __always_inline __u32 class_of_dst(const struct packet *p)
+{
+	return p->family ? class_of6(&dst6, p->dst, dst6_outside)
+			 : (__u32)class_of_dst4(p->dst[0]);
 }
 
 static __always_inline const struct wl_bits *bits_of(__u32 class)
 {
 	return bpf_map_lookup_elem(&classes, &class);
-}
-
-static __always_inline const struct wl_bits *match_address(
-	const struct packet *p, int side)
-{
-	__u32 family = p->family & 1; /* verifier: bounds */
-
-	if (side)
-		return bits_of(
-			class_of(&dst4, &dst6, p, p->dst, dst_outside[family]));
-	return bits_of(class_of(&src4, &src6, p, p->src, src_outside[family]));
 }
 
 static __always_inline const struct wl_bits *match_port(const struct packet *p)
@@ -71,7 +75,7 @@ static __always_inline const struct wl_bits *match_port(const struct packet *p)
 }
 
 /* Most packets on a router are of no interface and port that are selected; the
- * tries, where a million prefixes cost cache misses, are for the others. */
+ * addresses, where many prefixes cost cache misses, are for the others. */
 static __always_inline int select_first(const struct packet *p,
 					const struct wl_interface *link,
 					const struct wl_bits *sender)
@@ -84,8 +88,8 @@ static __always_inline int select_first(const struct packet *p,
 
 	if (match_first(cheap, 2, words) == MATCH_NONE)
 		return MATCH_NONE;
-	src = match_address(p, 0);
-	dst = match_address(p, 1);
+	src = bits_of(class_of_src(p));
+	dst = bits_of(class_of_dst(p));
 	if (!src || !dst)
 		return MATCH_NONE;
 	const struct wl_bits *const dims[] = { &link->bits, src, dst, port,
@@ -125,7 +129,12 @@ static __always_inline bool is_special(const struct packet *p)
 static __always_inline bool is_local(const struct packet *p,
 				     const __u32 address[4])
 {
-	return class_of(&local4, &local6, p, address, 0);
+	struct wl_prefix4 key = { .length = 32 };
+
+	if (p->family)
+		return class_of6(&local6, address, 0);
+	__builtin_memcpy(key.ip, address, sizeof(key.ip));
+	return bpf_map_lookup_elem(&local4, &key);
 }
 
 static __always_inline void flow_fill(const struct packet *p, bool is_turned,

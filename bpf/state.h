@@ -31,9 +31,9 @@ const volatile __u32 words = WL_BITS_WORDS; /* in use, of wl_bits */
 const volatile bool has_host = false;	    /* some intercept is `from host` */
 const volatile __u32 cgroup_count = 0;
 const volatile bool is_closed = false; /* on-failure */
-/* The classes of addresses that are in no prefix. */
-const volatile __u32 src_outside[WL_FAMILIES] = { 0, 0 };
-const volatile __u32 dst_outside[WL_FAMILIES] = { 0, 0 };
+/* The classes of IPv6 addresses that are in no prefix. */
+const volatile __u32 src6_outside = 0;
+const volatile __u32 dst6_outside = 0;
 /* Of later fragments, which have no port: what any port allows. */
 const volatile __u32 some_port[WL_PROTOS] = { 0, 0 };
 /* INET_FLAGS_TRANSPARENT, a number that only the kernel's BTF knows. */
@@ -83,10 +83,23 @@ struct {
 		__type(value, __u32);                                          \
 	} name SEC(".maps")
 
-PREFIXES(src4, struct wl_prefix4); /* to a class */
-PREFIXES(src6, struct wl_prefix6);
-PREFIXES(dst4, struct wl_prefix4);
+PREFIXES(src6, struct wl_prefix6); /* to a class */
 PREFIXES(dst6, struct wl_prefix6);
+
+/* Of IPv4, see interval.h.  Mapped, since so many elements are filled. */
+#define MAPPED_ARRAY(name, entries, value_type)                                \
+	struct {                                                               \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                              \
+		__uint(max_entries, entries);                                  \
+		__uint(map_flags, BPF_F_MMAPABLE);                             \
+		__type(key, __u32);                                            \
+		__type(value, value_type);                                     \
+	} name SEC(".maps")
+
+MAPPED_ARRAY(index4_src, WL_BUCKETS, struct wl_bucket);
+MAPPED_ARRAY(index4_dst, WL_BUCKETS, struct wl_bucket);
+MAPPED_ARRAY(intervals4_src, 1, struct wl_line);
+MAPPED_ARRAY(intervals4_dst, 1, struct wl_line);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

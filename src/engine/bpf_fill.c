@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "waylay.skel.h"
 
@@ -43,6 +44,33 @@ static int fill_array(struct bpf_map *m, const void *values, size_t count,
 			return err_errno(e, errno, "cannot fill the BPF map %s",
 					 bpf_map__name(m));
 	return 0;
+}
+
+/* As one copy, where an update for each element would be a million calls. */
+static int fill_mapped(struct bpf_map *m, const void *values, size_t bytes,
+		       struct err *e)
+{
+	void *at = mmap(NULL, bytes, PROT_WRITE, MAP_SHARED, bpf_map__fd(m), 0);
+
+	if (at == MAP_FAILED)
+		return err_errno(e, errno, "cannot fill the BPF map %s",
+				 bpf_map__name(m));
+	memcpy(at, values, bytes);
+	(void)munmap(at, bytes); /* what was mapped can be unmapped */
+	return 0;
+}
+
+/* --- intervals ----------------------------------------------------------- */
+
+static int fill_intervals(struct bpf_map *index, struct bpf_map *lines,
+			  const struct bpf_intervals *from, struct err *e)
+{
+	int error = fill_mapped(index, from->buckets,
+				WL_BUCKETS * sizeof(*from->buckets), e);
+
+	return error ? error
+		     : fill_mapped(lines, from->of,
+				   from->count * sizeof(*from->of), e);
 }
 
 /* --- prefixes ------------------------------------------------------------ */
@@ -139,23 +167,35 @@ static int fill_listeners(struct bpf_map *m, const struct plan *p,
 
 /* --- the whole ----------------------------------------------------------- */
 
+static int fill_side(struct waylay_bpf *skel, enum bpf_side side,
+		     const struct bpf_intervals *v4,
+		     const struct bpf_prefixes *v6, struct err *e)
+{
+	bool is_src = side == BPF_SIDE_SRC;
+	int error =
+		fill_trie(is_src ? skel->maps.src6 : skel->maps.dst6, v6, e);
+
+	if (error)
+		return error;
+	return is_src ? fill_intervals(skel->maps.index4_src,
+				       skel->maps.intervals4_src, v4, e)
+		      : fill_intervals(skel->maps.index4_dst,
+				       skel->maps.intervals4_dst, v4, e);
+}
+
 int bpf_fill(struct waylay_bpf *skel, const struct bpf_tables *t,
+	     const struct bpf_intervals intervals[BPF_SIDE_COUNT],
 	     const struct plan *p, struct err *e)
 {
-	struct bpf_map *tries[BPF_SIDE_COUNT][FAMILY_COUNT] = {
-		{ skel->maps.src4, skel->maps.src6 },
-		{ skel->maps.dst4, skel->maps.dst6 },
-	};
 	int error = fill_array(skel->maps.classes, t->classes, t->class_count,
 			       sizeof(*t->classes), e);
 
 	if (!error)
 		error = fill_array(skel->maps.selections, t->targets,
 				   t->selections.count, sizeof(*t->targets), e);
-	for (int side = 0; side < BPF_SIDE_COUNT; side++)
-		for (int f = 0; f < FAMILY_COUNT && !error; f++)
-			error = fill_trie(tries[side][f], &t->prefixes[side][f],
-					  e);
+	for (int side = 0; side < BPF_SIDE_COUNT && !error; side++)
+		error = fill_side(skel, side, &intervals[side],
+				  &t->prefixes[side][FAMILY_V6], e);
 	if (!error)
 		error = fill_listeners(skel->maps.listeners, p, e);
 	return error;

@@ -8,14 +8,17 @@
 #define WL_ENGINE_BPF_FILL_H
 
 #include "base/err.h"
+#include "engine/bpf_intervals.h"
 #include "engine/bpf_tables.h"
 #include "engine/plan.h"
 
 struct bpf_map;
 struct waylay_bpf;
 
-/* Classes, selections, prefixes and listeners. */
+/* Classes, selections, prefixes and listeners; `intervals` are the prefixes of
+ * IPv4. */
 int bpf_fill(struct waylay_bpf *skel, const struct bpf_tables *t,
+	     const struct bpf_intervals intervals[BPF_SIDE_COUNT],
 	     const struct plan *p, struct err *e);
 
 struct bpf_senders;

@@ -5,6 +5,7 @@
 #include "engine/bpf_load.h"
 
 #include "engine/bpf_fill.h"
+#include "engine/bpf_intervals.h"
 #include "engine/bpf_senders.h"
 
 #include <assert.h>
@@ -26,6 +27,7 @@ struct bpf_generation {
 	struct waylay_bpf *skel;
 	const struct bpf_tables *tables; /* borrowed */
 	struct bpf_senders senders;
+	struct bpf_intervals intervals[BPF_SIDE_COUNT]; /* while it is filled */
 };
 
 const char *const bpf_kept_names[BPF_KEPT_COUNT] = {
@@ -92,12 +94,10 @@ static void set_constants(const struct bpf_generation *g, const struct plan *p,
 	skel->rodata->match_any = o->match_any;
 	skel->rodata->match_wildcard = o->match_wildcard;
 	skel->rodata->restore_mark = o->restore_mark;
-	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
-		skel->rodata->src_outside[f] =
-			t->prefixes[BPF_SIDE_SRC][f].outside;
-		skel->rodata->dst_outside[f] =
-			t->prefixes[BPF_SIDE_DST][f].outside;
-	}
+	skel->rodata->src6_outside =
+		t->prefixes[BPF_SIDE_SRC][FAMILY_V6].outside;
+	skel->rodata->dst6_outside =
+		t->prefixes[BPF_SIDE_DST][FAMILY_V6].outside;
 	for (enum proto proto = 0; proto < PROTO_COUNT; proto++)
 		skel->rodata->some_port[proto] = t->some_port_class[proto];
 	static_assert(sizeof(skel->bss->port_class) == sizeof(t->port_class),
@@ -110,22 +110,30 @@ static uint32_t at_least_one(size_t count)
 	return count ? (uint32_t)count : 1;
 }
 
+static uint32_t line_count(const struct bpf_intervals *i)
+{
+	return (uint32_t)((i->count + WL_LINE_INTERVALS - 1) /
+			  WL_LINE_INTERVALS);
+}
+
 static int set_sizes(const struct bpf_generation *g)
 {
 	const struct bpf_tables *t = g->tables;
 	struct waylay_bpf *skel = g->skel;
-	struct bpf_map *tries[BPF_SIDE_COUNT][FAMILY_COUNT] = {
-		{ skel->maps.src4, skel->maps.src6 },
-		{ skel->maps.dst4, skel->maps.dst6 },
-	};
+	struct bpf_map *tries[BPF_SIDE_COUNT] = { skel->maps.src6,
+						  skel->maps.dst6 };
+	struct bpf_map *lines[BPF_SIDE_COUNT] = { skel->maps.intervals4_src,
+						  skel->maps.intervals4_dst };
 	size_t count = t->selections.count;
 	int error = 0;
 
-	for (int side = 0; side < BPF_SIDE_COUNT; side++)
-		for (int f = 0; f < FAMILY_COUNT; f++)
-			error |= bpf_map__set_max_entries(
-				tries[side][f],
-				at_least_one(t->prefixes[side][f].count));
+	for (int side = 0; side < BPF_SIDE_COUNT; side++) {
+		error |= bpf_map__set_max_entries(
+			tries[side],
+			at_least_one(t->prefixes[side][FAMILY_V6].count));
+		error |= bpf_map__set_max_entries(
+			lines[side], line_count(&g->intervals[side]));
+	}
 	error |= bpf_map__set_max_entries(skel->maps.users,
 					  at_least_one(g->senders.user_count));
 	if (!plan_has_host(t->selections.config))
@@ -233,6 +241,31 @@ static int load(struct bpf_generation *g, const struct plan *p,
 	return error;
 }
 
+static int make_intervals(struct bpf_generation *g, struct err *e)
+{
+	int error = 0;
+
+	for (int side = 0; side < BPF_SIDE_COUNT && !error; side++)
+		error = bpf_intervals_make(
+			&g->tables->prefixes[side][FAMILY_V4],
+			&g->intervals[side]);
+	return error ? err_set(e, -error, "no memory for the BPF tables") : 0;
+}
+
+static void drop_intervals(struct bpf_generation *g)
+{
+	for (int side = 0; side < BPF_SIDE_COUNT; side++)
+		bpf_intervals_done(&g->intervals[side]);
+}
+
+/* Into the programs that are loaded. */
+static int fill(struct bpf_generation *g, const struct plan *p, struct err *e)
+{
+	int error = bpf_fill(g->skel, g->tables, g->intervals, p, e);
+
+	return error ? error : bpf_fill_senders(g->skel, &g->senders, e);
+}
+
 struct bpf_generation *bpf_generation_load(const struct bpf_tables *t,
 					   const struct plan *p,
 					   const int kept[BPF_KEPT_COUNT],
@@ -249,11 +282,12 @@ struct bpf_generation *bpf_generation_load(const struct bpf_tables *t,
 	g->tables = t;
 	error = bpf_senders_make(&t->selections, &g->senders, e);
 	if (!error)
+		error = make_intervals(g, e);
+	if (!error)
 		error = load(g, p, kept, o, e);
 	if (!error)
-		error = bpf_fill(g->skel, t, p, e);
-	if (!error)
-		error = bpf_fill_senders(g->skel, &g->senders, e);
+		error = fill(g, p, e);
+	drop_intervals(g);
 	if (!error)
 		return g;
 	bpf_generation_free(g);
