@@ -64,10 +64,10 @@ static __always_inline __u32 fate_of(enum wl_action action)
 static __always_inline int fragment_settle(struct __sk_buff *skb,
 					   const struct packet *p, int verdict)
 {
-	__u32 fate = FATE_DROP;
+	__u32 fate = skb->mark & mark_mask ? FATE_STAY
+		     : verdict == NEXT	   ? FATE_PASS
+					   : FATE_DROP;
 
-	if (verdict == NEXT)
-		fate = skb->mark & mark_mask ? FATE_STAY : FATE_PASS;
 	if (p->is_fragment)
 		fragment_note(p, fate);
 	return verdict;

@@ -187,26 +187,12 @@ static __always_inline int host_new(struct __sk_buff *skb,
 	return host_take(skb, p, link_bytes, d.selection);
 }
 
-/* What later fragments do: those of a diverted datagram are diverted too. */
-static __always_inline int host_settle(struct __sk_buff *skb,
-				       const struct packet *p, int verdict)
-{
-	__u32 fate = verdict == NEXT			    ? FATE_PASS
-		     : (skb->mark & mark_mask) == mark_mask ? FATE_STAY
-							    : FATE_DROP;
-
-	if (p->is_fragment)
-		fragment_note(p, fate);
-	if (fate == FATE_PASS)
-		forget_hosted(p);
-	return verdict;
-}
-
 /* A packet that this host made, about to leave by a real interface. */
 static __always_inline int host_out(struct __sk_buff *skb,
 				    const struct packet *p, __u32 link_bytes)
 {
 	__u32 fate;
+	int verdict;
 
 	if (packet_is_later_fragment(p)) {
 		fate = fragment_fate(p, false);
@@ -218,7 +204,10 @@ static __always_inline int host_out(struct __sk_buff *skb,
 		return is_hosted(p) ? divert(skb, link_bytes) : NEXT;
 	if (p->proto == IPPROTO_UDP && is_inbound(p))
 		return NEXT;
-	return host_settle(skb, p, host_new(skb, p, link_bytes));
+	verdict = host_new(skb, p, link_bytes);
+	if (verdict == NEXT)
+		forget_hosted(p);
+	return fragment_settle(skb, p, verdict);
 }
 
 /* --- on lo --------------------------------------------------------------- */

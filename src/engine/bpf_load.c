@@ -14,7 +14,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -364,33 +363,4 @@ void bpf_generation_drop_local(struct bpf_generation *g,
 bool bpf_generation_is_outdated(const struct bpf_generation *g)
 {
 	return bpf_senders_changed(&g->tables->selections, &g->senders);
-}
-
-/* --- memory -------------------------------------------------------------- */
-
-/* The kernel's own figure, from fdinfo; 0 where it has none. */
-static uint64_t map_bytes(int fd)
-{
-	char path[64], line[128];
-	unsigned long long bytes = 0;
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "memlock: %llu", &bytes) == 1)
-			break;
-	if (f)
-		(void)fclose(f); /* was only read */
-	return bytes;
-}
-
-uint64_t bpf_generation_bytes(const struct bpf_generation *g)
-{
-	struct bpf_map *m;
-	uint64_t bytes = 0;
-
-	bpf_object__for_each_map(m, g->skel->obj) bytes +=
-		map_bytes(bpf_map__fd(m));
-	return bytes;
 }

@@ -75,7 +75,4 @@ void bpf_generation_drop_local(struct bpf_generation *g,
 /* Has a cgroup come or gone that it should know? */
 bool bpf_generation_is_outdated(const struct bpf_generation *g);
 
-/* What the kernel has allocated for all its maps. */
-uint64_t bpf_generation_bytes(const struct bpf_generation *g);
-
 #endif

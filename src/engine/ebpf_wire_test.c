@@ -341,9 +341,7 @@ static void test_syn_cookies(void **state)
 	wire_end(&w);
 }
 
-/* --- both hooks ---------------------------------------------------------- */
-
-static int run_at(const char *name, enum bpf_hook_how how)
+int main(void)
 {
 	struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_time_wait),
@@ -354,13 +352,5 @@ static int run_at(const char *name, enum bpf_hook_how how)
 		cmocka_unit_test(test_syn_cookies),
 	};
 
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tests[i].initial_state = &how;
-	return cmocka_run_group_tests_name(name, tests, NULL, NULL);
-}
-
-int main(void)
-{
-	return run_at("the best hook", BPF_HOOK_BEST) +
-	       run_at("clsact", BPF_HOOK_CLSACT);
+	return wire_run_hooks(tests, sizeof(tests) / sizeof(tests[0]));
 }

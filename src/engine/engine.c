@@ -29,14 +29,6 @@ const struct engine *engine_at(size_t i)
 	return i < ENGINES ? engines[i] : NULL;
 }
 
-const struct engine *engine_of(enum engine_kind kind)
-{
-	for (size_t i = 0; i < ENGINES; i++)
-		if (engines[i]->kind == kind)
-			return engines[i];
-	return NULL;
-}
-
 const struct engine *engine_find(const char *name)
 {
 	for (size_t i = 0; i < ENGINES; i++)

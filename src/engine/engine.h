@@ -70,8 +70,6 @@ struct engine {
 	int (*counters)(struct str *out, struct err *e);
 };
 
-/* By kind; NULL for ENGINE_AUTO. */
-const struct engine *engine_of(enum engine_kind kind);
 /* By name; NULL if there is none. */
 const struct engine *engine_find(const char *name);
 

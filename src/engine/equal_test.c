@@ -28,8 +28,7 @@
 
 #include "base/random_test.h"
 #include "base/str.h"
-#include "engine/ebpf.h"
-#include "engine/engine.h"
+#include "engine/each_engine_test.h"
 #include "engine/routing.h"
 #include "engine/tun_test.h"
 #include "net/dgram.h"
@@ -440,19 +439,5 @@ static void test_random(void **state)
 
 int main(void)
 {
-	enum engine_kind kinds[] = { ENGINE_EBPF, ENGINE_NFT, ENGINE_IPTABLES };
-	struct CMUnitTest tests[3];
-	size_t count = 0;
-
-	for (size_t i = 0; i < 3; i++) {
-		const struct engine *engine = engine_of(kinds[i]);
-
-		if (engine)
-			tests[count++] = (struct CMUnitTest){
-				.name = engine->name,
-				.test_func = test_random,
-				.initial_state = (void *)engine,
-			};
-	}
-	return _cmocka_run_group_tests("equal", tests, count, NULL, NULL);
+	return run_on_each_engine("equal", test_random);
 }

@@ -399,5 +399,5 @@ static void test_tries(void **state)
 
 int main(void)
 {
-	return world_run_engines("host-life", test_tries);
+	return run_on_each_engine("host-life", test_tries);
 }

@@ -234,5 +234,5 @@ static void test_cases(void **state)
 
 int main(void)
 {
-	return world_run_engines("host", test_cases);
+	return run_on_each_engine("host", test_cases);
 }

@@ -11,9 +11,9 @@
 #ifndef WL_ENGINE_HOST_WORLD_TEST_H
 #define WL_ENGINE_HOST_WORLD_TEST_H
 
-#include "engine/choose.h"
-#include "engine/engine.h"
+#include "engine/each_engine_test.h"
 #include "engine/routing.h"
+#include "engine/tun_test.h"
 
 #include "net/dgram.h"
 #include "net/netns_test.h"
@@ -21,8 +21,6 @@
 #include "policy/policy.h"
 
 #include <errno.h>
-#include <linux/if_tun.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,20 +69,6 @@ static inline void world_run(const char *command)
 		fail_msg("failed: %s", command);
 }
 
-static inline int world_open_tun(const char *name)
-{
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0) {
-		print_message("skipped: there is no /dev/net/tun\n");
-		skip();
-	}
-	strcpy(ifr.ifr_name, name);
-	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
-	return fd;
-}
-
 static inline void world_open_listeners(struct world *w, int i,
 					enum family_index f)
 {
@@ -117,7 +101,7 @@ static inline void world_begin(struct world *w, const struct engine *engine)
 	netns_begin();
 	if (geteuid() != 0 || !netns_has_v6())
 		skip();
-	w->wan = world_open_tun("wan0");
+	w->wan = tun_open("wan0");
 	world_run("export PATH=/usr/sbin:/sbin:/usr/bin:/bin; cd "
 		  "/proc/sys/net/ipv4;"
 		  "ip link set wan0 up; for a in 1 2; do"
@@ -382,21 +366,5 @@ static inline int world_take(struct world *w, const struct client *c,
 /* --- the engines --------------------------------------------------------- */
 
 enum { ONLY_NFT = 1 << ENGINE_NFT, ONLY_IPTABLES = 1 << ENGINE_IPTABLES };
-
-/* The same test for each of them; the test's state is its vtable. */
-static inline int world_run_engines(const char *name, CMUnitTestFunction test)
-{
-	struct CMUnitTest tests[3];
-	const struct engine *engine;
-	size_t count = 0;
-
-	for (size_t i = 0; i < 3 && (engine = engine_at(i)); i++)
-		tests[count++] = (struct CMUnitTest){
-			.name = engine->name,
-			.test_func = test,
-			.initial_state = (void *)engine,
-		};
-	return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
-}
 
 #endif

@@ -119,22 +119,11 @@ static int is_family_intact(const struct installed *expected,
 	return error ? error : is_same;
 }
 
-/* One that came or went is another exception. */
-static bool are_cgroups_same(const struct engine_run *run)
-{
-	struct str ids = { 0 };
-	bool are_same;
-
-	nft_identify_cgroups(str_get(&run->cgroups), &ids);
-	are_same = !strcmp(str_get(&ids), str_get(&run->ids));
-	str_done(&ids);
-	return are_same;
-}
-
 static int is_intact(struct engine_run *run, struct err *e)
 {
 	struct err lease = { 0 };
-	int result = are_cgroups_same(run);
+	int result = nft_are_cgroups_same(str_get(&run->cgroups),
+					  str_get(&run->ids));
 
 	/* First, since listing may take its time.  It also fails where the
 	 * rules are gone. */

@@ -264,24 +264,13 @@ out:
 	return error;
 }
 
-static bool are_cgroups_same(const struct engine_run *run)
-{
-	struct str ids = { 0 };
-	bool are_same;
-
-	nft_identify_cgroups(str_get(&run->cgroups), &ids);
-	are_same = !strcmp(str_get(&ids), str_get(&run->ids));
-	str_done(&ids);
-	return are_same;
-}
-
 static int is_intact(struct engine_run *run, struct err *e)
 {
 	struct str now = { 0 };
 	bool is_same;
 	int error;
 
-	if (!are_cgroups_same(run))
+	if (!nft_are_cgroups_same(str_get(&run->cgroups), str_get(&run->ids)))
 		return 0;
 	error = nft_list_stable(run->is_terse, &now, e);
 	is_same = !strcmp(str_get(&now), str_get(&run->expected));

@@ -97,3 +97,14 @@ void nft_identify_cgroups(const char *list, struct str *out)
 		str_addf(out, "%llu\n", (unsigned long long)g.id);
 	}
 }
+
+bool nft_are_cgroups_same(const char *list, const char *ids)
+{
+	struct str now = { 0 };
+	bool are_same;
+
+	nft_identify_cgroups(list, &now);
+	are_same = !strcmp(str_get(&now), ids);
+	str_done(&now);
+	return are_same;
+}

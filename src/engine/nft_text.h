@@ -116,6 +116,8 @@ bool nft_find_cgroup(const char *path, struct nft_cgroup *out);
 void nft_list_cgroups(const struct config *c, struct str *out);
 /* What they are now: equal texts, equal rules.  `list` as above. */
 void nft_identify_cgroups(const char *list, struct str *out);
+/* Do they still say `ids`?  One that came or went is another exception. */
+bool nft_are_cgroups_same(const char *list, const char *ids);
 bool nft_is_user_number(const char *user);
 /* -ENOENT and e if c excepts a user that this host does not know. */
 int nft_check_users(const struct config *c, struct err *e);

@@ -290,4 +290,21 @@ static inline int wire_accept(int listener, int client)
 	return fd;
 }
 
+/* --- both hooks ---------------------------------------------------------- */
+
+/* The state of each test points to the way in which it hooks. */
+static inline int wire_run_at(const char *name, enum bpf_hook_how how,
+			      struct CMUnitTest *tests, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		tests[i].initial_state = &how;
+	return _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+}
+
+static inline int wire_run_hooks(struct CMUnitTest *tests, size_t count)
+{
+	return wire_run_at("the best hook", BPF_HOOK_BEST, tests, count) +
+	       wire_run_at("clsact", BPF_HOOK_CLSACT, tests, count);
+}
+
 #endif
