@@ -6,8 +6,9 @@
 
 #include "base/child.h"
 #include "engine/nft_look.h"
-#include "engine/nft_probe.h"
+#include "engine/nft_missing.h"
 #include "engine/nft_text.h"
+#include "engine/trial.h"
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -285,12 +286,17 @@ static void render(const struct plan *p, struct str *out)
 	str_add(out, "END\n");
 }
 
+static int probe(struct err *e)
+{
+	return trial_run(&engine_nft, e);
+}
+
 const struct engine engine_nft = {
 	.name = "nft",
 	.kind = ENGINE_NFT,
 	.event_groups = 1u << (NFNLGRP_NFTABLES - 1),
 	.check = check,
-	.probe = nft_probe,
+	.probe = probe,
 	.new = new_run,
 	.free = free_run,
 	.install = install,

@@ -22,7 +22,7 @@ enum { TRIAL_WAIT_MS = 2000 };
 
 static const char trial_text[] =
 	"intercept probe { from waylay0; tcp any; udp 1, 3; except port 2 }\n"
-	"intercept self { from host; tcp any; except user 0 }\n"
+	"intercept self { from host; tcp any; udp 53; except user 0 }\n"
 	"upstream out { via direct }\n"
 	"rules { tcp port 7 -> reject; tcp port 9 -> drop; default -> out }\n";
 
