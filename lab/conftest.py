@@ -10,7 +10,6 @@ A module sets CONFIG to run its gateway with another configuration.
 import contextlib
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,8 +24,10 @@ from topology import Lab
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """An end by SIGTERM cleans up as an end by SIGINT does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    """SIGTERM and SIGINT end the run and clean up, and not one scenario only;
+    SIGINT also in the background, where a shell has it ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)
