@@ -151,6 +151,9 @@ static enum verdict_kind kind_of_upstream(enum upstream_kind kind)
 	case UPSTREAM_DIRECT:
 	case UPSTREAM_PROXY_V1:
 	case UPSTREAM_PROXY_V2:
+	case UPSTREAM_SOCKS5:
+	case UPSTREAM_HTTP_CONNECT:
+	case UPSTREAM_GROUP:
 		break;
 	}
 	return VERDICT_RELAY;

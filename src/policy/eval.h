@@ -52,7 +52,7 @@ struct verdict {
 	enum verdict_kind kind;
 	enum pass_reason reason;
 	int intercept; /* index or -1 */
-	int rule;      /* index or -1 */
+	int rule;      /* index or -1; first that matches or is open */
 	int upstream;  /* index or -1 */
 };
 
@@ -81,20 +81,69 @@ struct verdict {
 void eval_packet(const struct config *c, const struct facts *f,
 		 struct verdict *out);
 
-/* Rules only, for a flow that intercept `intercept` has taken: the index of
- * the first rule that matches (there always is a default). */
+/* --- rules --------------------------------------------------------------- */
+
+/* What is known of a flow that an intercept has taken. */
+struct flow_facts {
+	size_t intercept;
+	enum proto proto;
+	const struct addr *src, *dst;
+	/* Nobody has looked at the first bytes: `name` and `is_quic` may still
+	 * come to be known. */
+	bool is_open;
+	const char *name; /* domain_normalise()d; NULL: none */
+	bool is_quic;
+};
+
+/* OPEN: it depends on first bytes that nobody has looked at yet. */
+enum match { MATCH_NO, MATCH_YES, MATCH_OPEN };
+
+/* The first condition of a rule that does not hold, for people. */
+enum mismatch {
+	MISMATCH_NONE,
+	MISMATCH_INTERCEPT,
+	MISMATCH_PROTO,
+	MISMATCH_SRC,
+	MISMATCH_DST,
+	MISMATCH_PORT,
+	MISMATCH_QUIC,
+	MISMATCH_DOMAIN,	/* another name, or none */
+	MISMATCH_DST_OR_DOMAIN, /* a list with both, and neither is in it */
+};
+
+/* One rule; *why is MISMATCH_NONE unless the answer is MATCH_NO. */
+enum match eval_rule(const struct config *c, size_t rule,
+		     const struct flow_facts *f, enum mismatch *why);
+
+/* The first rule that matches (there always is a default), or the first that
+ * is open, if that comes earlier: then the first bytes must be looked at. */
+size_t eval_flow(const struct config *c, const struct flow_facts *f,
+		 bool *is_open);
+
+/* Could the first bytes tell a name or QUIC, as `sniff` stands? */
+bool eval_can_sniff(const struct config *c, enum proto proto);
+
+/* eval_flow() before any byte has come: what an engine needs to know. */
 size_t eval_rules(const struct config *c, size_t intercept, enum proto proto,
 		  const struct addr *src, const struct addr *dst);
 
+/* Do the rule's conditions ask for a name or for QUIC? */
+bool eval_rule_is_open(const struct rule *r);
+
 /*
  * What a rule makes of a flow before the relay sees it.  PASS: its upstream is
- * the built-in `direct`, and it is not to be logged; such traffic is never
- * intercepted.  RELAY: any other way to the server, also `via direct` under
- * another name.  A configuration without any rule relays everything: its
- * implicit default gives RELAY, where behind other rules it gives PASS, as if
- * `default -> direct` were written there.
+ * the built-in `direct`, it is not to be logged, and it asks for no name; such
+ * traffic is never intercepted.  RELAY: any other way to the server, also `via
+ * direct` under another name, and every rule that asks for a name or for QUIC,
+ * since only the relay sees first bytes.  A configuration without any rule
+ * relays everything: its implicit default gives RELAY, where behind other
+ * rules it gives PASS, as if `default -> direct` were written there.
  */
 enum verdict_kind eval_rule_kind(const struct config *c, size_t rule);
+
+/* The same in the relay, where names are known: what is to be done with a flow
+ * of this upstream.  RELAY also for the built-in `direct`. */
+enum verdict_kind eval_upstream_kind(const struct upstream *u);
 
 bool net_set_has(const struct net_set *s, const struct addr *a); /* log n */
 bool port_set_has(const struct port_set *s, uint16_t port);
@@ -102,6 +151,7 @@ bool port_set_has(const struct port_set *s, uint16_t port);
 bool ifname_matches(const char *pattern, const char *ifname);
 
 const char *verdict_name(enum verdict_kind kind);
+const char *mismatch_name(enum mismatch m); /* "the name is not in it" */
 const char *pass_reason_name(enum pass_reason reason);
 
 #endif

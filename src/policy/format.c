@@ -235,7 +235,7 @@ static void on_token(struct layout *l, const struct token *t)
 /* --- lines to text ------------------------------------------------------- */
 
 /* What the lines of a group agree on. */
-struct group {
+struct paragraph {
 	size_t head_columns;   /* of the widest head */
 	size_t comment_column; /* where comments begin */
 	size_t hang; /* columns before a CONTINUED line of the statement */
@@ -268,7 +268,7 @@ static bool has_tail(const struct line *line)
 }
 
 /* Blanks between head and tail. */
-static size_t head_gap(const struct group *g, size_t head_columns)
+static size_t head_gap(const struct paragraph *g, size_t head_columns)
 {
 	return head_columns < g->head_columns
 		       ? g->head_columns - head_columns + 1
@@ -276,7 +276,7 @@ static size_t head_gap(const struct group *g, size_t head_columns)
 }
 
 static size_t line_columns(const struct layout *l, const struct line *line,
-			   const struct group *g)
+			   const struct paragraph *g)
 {
 	const char *text = line_text(l, line);
 	size_t columns =
@@ -301,10 +301,10 @@ static size_t find_group(const struct layout *l, size_t at)
 	return end;
 }
 
-static struct group measure_group(const struct layout *l, size_t from,
+static struct paragraph measure_group(const struct layout *l, size_t from,
 				  size_t end)
 {
-	struct group g = { 0 };
+	struct paragraph g = { 0 };
 
 	for (size_t i = from; i < end; i++) {
 		const struct line *line = &l->lines[i];
@@ -327,7 +327,7 @@ static struct group measure_group(const struct layout *l, size_t from,
 }
 
 static void write_comment(const struct layout *l, const struct line *line,
-			  const struct group *g, struct str *out)
+			  const struct paragraph *g, struct str *out)
 {
 	size_t columns = line_columns(l, line, g);
 
@@ -342,7 +342,7 @@ static void write_comment(const struct layout *l, const struct line *line,
 }
 
 static void write_line(const struct layout *l, const struct line *line,
-		       const struct group *g, struct str *out)
+		       const struct paragraph *g, struct str *out)
 {
 	const char *text = line_text(l, line);
 	size_t gap;
@@ -364,7 +364,7 @@ static void write_line(const struct layout *l, const struct line *line,
 
 /* Values go on below the first one, or a little to the right. */
 static size_t hang_columns(const struct layout *l, const struct line *line,
-			   const struct group *g)
+			   const struct paragraph *g)
 {
 	size_t head = count_columns(line_text(l, line), line->head_len);
 
@@ -373,7 +373,7 @@ static size_t hang_columns(const struct layout *l, const struct line *line,
 
 static void write_lines(const struct layout *l, struct str *out)
 {
-	struct group g = { 0 };
+	struct paragraph g = { 0 };
 	size_t at = 0, end;
 
 	while (at < l->count) {

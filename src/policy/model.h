@@ -21,11 +21,17 @@
 #include <stdint.h>
 
 struct arena;
+struct domain_set;
+struct secret;
 
 enum {
 	NAME_TEXT_MAX = 32, /* of intercepts, lists, upstreams, with NUL */
 	INTERCEPTS_MAX = 64,
-	UPSTREAMS_MAX = 256, /* the three built in included */
+	UPSTREAMS_MAX = 256, /* the three built in and groups included */
+	GROUP_MEMBERS_MAX = 32,
+	LIST_FILES_MAX = 16,	    /* of one list */
+	HOST_TEXT_MAX = 254,	    /* a domain name, with NUL */
+	CREDENTIAL_BYTES_MAX = 255, /* of a user's name and of a password */
 	LISTS_MAX = 256,
 	RULES_MAX = 4096,
 	IFNAMES_MAX = 64,		     /* in one intercept */
@@ -76,6 +82,22 @@ struct net_expr {
 	struct net_set set;
 };
 
+/* --- names --------------------------------------------------------------- */
+
+/* Lower case, no dot at the end: "example.org" is that name alone,
+ * "*.example.org" every name below it, ".example.org" both. */
+struct domain_term {
+	const char *text;
+	struct place at;
+};
+
+/* Names as written and as resolved by check.c. */
+struct domain_expr {
+	struct domain_term *terms;
+	size_t count;		      /* 0: not given */
+	const struct domain_set *set; /* domains.h; NULL: empty */
+};
+
 /* --- the parts of a configuration ---------------------------------------- */
 
 enum engine_kind { ENGINE_AUTO, ENGINE_EBPF, ENGINE_NFT, ENGINE_IPTABLES };
@@ -90,12 +112,26 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 enum proto { PROTO_TCP, PROTO_UDP, PROTO_COUNT };
 
-/* list NAME { net PREFIX, PREFIX...; } */
+/* `file PATH` of a list: a name or a network a line. */
+struct list_file {
+	const char *path; /* absolute */
+	struct place at;
+};
+
+/* list NAME { net PREFIX...; domain NAME...; file PATH; reload on-change } */
 struct list {
 	const char *name;
-	struct prefix *nets; /* as written */
+	struct prefix *nets; /* as written, without those of the files */
 	size_t count;
-	struct place at; /* the name */
+	struct domain_term *domains; /* the same */
+	size_t domain_count;
+	struct list_file *files;
+	size_t file_count;
+	bool is_reloaded; /* a changed file reloads the configuration */
+	/* What all of it stands for, made by check.c. */
+	struct net_set set;
+	const struct domain_set *names; /* NULL: no name in it */
+	struct place at;		/* the name */
 };
 
 /* intercept NAME { from ...; tcp ...; udp ...; except ...; deliver ...; } */
@@ -119,6 +155,16 @@ struct intercept {
 	 * packet arrives, as `--on-port` without `--on-ip` does. */
 	struct addr deliver;
 	bool require_listener;
+	/*
+	 * `listen ADDR:PORT` instead of `from`: a plain listener, to which
+	 * other proxies speak.  They are those of proxy_from, and each says
+	 * first, by the PROXY protocol, who its client is and whom it called.
+	 * Such an intercept takes nothing from the packet path: it has no
+	 * interfaces, no ports, no exceptions and no deliver.
+	 */
+	bool has_listen;
+	struct addr listen;
+	struct net_expr proxy_from;
 	struct place at;
 };
 
@@ -128,35 +174,98 @@ enum upstream_kind {
 	UPSTREAM_DROP,
 	UPSTREAM_PROXY_V1,
 	UPSTREAM_PROXY_V2,
+	UPSTREAM_SOCKS5,
+	UPSTREAM_HTTP_CONNECT,
+	UPSTREAM_GROUP, /* `group NAME { ... }`; shares the names' space */
 };
 
-enum upstream_source { SOURCE_CLIENT, SOURCE_SELF };
+enum upstream_source { SOURCE_CLIENT, SOURCE_SELF, SOURCE_ADDRESS };
+
+/* `pipeline`: is the second word said before the first was answered? */
+enum pipeline { PIPELINE_AUTO, PIPELINE_OFF, PIPELINE_ON };
 
 /* The first three of every configuration are built in, not printed, and
  * named `direct` (source client), `reject` and `drop`. */
 enum { UPSTREAM_BUILTIN_COUNT = 3 };
 
+/* Where a secret is.  Its text is read by whoever may (policy.h), lies in
+ * memory of its own (base/secret.h) and is never printed. */
+enum secret_from { SECRET_NONE, SECRET_FILE, SECRET_CREDENTIAL };
+struct secret_ref {
+	enum secret_from from;
+	const char *name; /* of the file, absolute, or of the credential */
+	struct place at;
+	struct secret *secret; /* NULL: not read */
+};
+
 struct upstream {
 	const char *name;
 	enum upstream_kind kind;
-	enum upstream_source source; /* PROXY kinds: default self */
-	bool has_to;	/* direct: `to`; PROXY kinds: the server, always */
-	struct addr to; /* port 0 (direct only): keep the client's port */
+	enum upstream_source source; /* all but direct: default self */
+	struct addr source_addr[2];  /* SOURCE_ADDRESS: IPv4, IPv6; port 0;
+				      * family 0: none, then as `self` */
+	bool has_to;	     /* direct: `to`; proxies: the proxy, always */
+	struct addr to;	     /* port 0 (direct only): keep the client's port.
+			      * family 0: to_name, and only the port is known */
+	const char *to_name; /* of a proxy, to be looked up; or NULL */
+	const char *user;    /* socks5, http-connect; NULL: none */
+	struct secret_ref password;
+	bool is_udp;	   /* socks5: `udp on` */
+	bool is_resolving; /* `resolve on`: the proxy is told the name that was
+			    * seen, if one was, instead of the address */
+	enum pipeline pipeline; /* socks5 */
+	struct group *group;	/* UPSTREAM_GROUP: never NULL */
 	struct place at;
 };
 
+enum balance {
+	BALANCE_FIRST,
+	BALANCE_ROUND_ROBIN,
+	BALANCE_LEAST_CONN,
+	BALANCE_LEAST_LATENCY,
+	BALANCE_HASH_CLIENT,
+};
+
+/* health connect HOST:PORT [every D] [timeout D] [rise N] [fall N]: through
+ * the member, a connection to HOST:PORT can be opened. */
+struct health {
+	bool is_on;
+	struct addr to; /* family 0: to_name */
+	const char *to_name;
+	uint32_t every_ms;   /* default 10 s */
+	uint32_t timeout_ms; /* default 3 s, less than every_ms */
+	uint32_t rise, fall; /* in a row; default 2 and 3 */
+	struct place at;
+};
+
+/* group NAME { members ...; balance ...; health ...; fallback ... }.  Members
+ * are upstreams, no groups, none of them reject or drop, none twice. */
+struct group {
+	size_t *members;      /* indexes into config.upstreams, as written */
+	size_t member_count;  /* 1..GROUP_MEMBERS_MAX */
+	enum balance balance; /* default first */
+	struct health health;
+	size_t fallback; /* index into config.upstreams; default `reject`.
+			  * No circle of groups. */
+};
+
 /* [intercept NAME] [tcp|udp] [src ...] [dst ...] [list NAME] [port ...]
- *	-> UPSTREAM [log]
- * All given conditions must hold.  `list NAME` is a dst condition. */
+ *	[domain ...] [quic] -> UPSTREAM [log]
+ * All given conditions must hold.  `list NAME` is a condition on dst, on the
+ * name, or, if the list holds both, on either. */
 struct rule {
 	bool is_default; /* `default -> X`; has no conditions */
 	bool has_intercept;
 	size_t intercept; /* index into config.intercepts */
 	uint8_t protos;	  /* bit (1 << PROTO_x); both when not given */
 	struct net_expr src, dst;
+	/* `domain ...`, or the names of `list`: then terms are empty. */
+	struct domain_expr domains;
+	bool is_dst_or_domain; /* `list` with networks and names */
+	bool is_quic;	       /* `quic`: protos is UDP alone */
 	bool has_ports;
 	struct port_set ports; /* destination ports */
-	size_t upstream;       /* index into config.upstreams */
+	size_t upstream;       /* index into config.upstreams, groups too */
 	bool is_logged;	       /* `log`: a record even if log flows is off */
 	struct place at;
 };
@@ -167,13 +276,22 @@ struct timeouts {	     /* milliseconds, > 0 unless said */
 	uint32_t half_closed_ms; /* one direction finished; default idle_ms */
 	uint32_t udp_ms;	 /* default 2 min */
 	uint32_t dns_ms;	 /* UDP port 53; default 20 s */
-	uint32_t drain_ms; /* at SIGTERM, 0 (default): end flows at once */
+	uint32_t upstream_ms; /* one proxy of several to answer; default 10 s */
+	uint32_t drain_ms;    /* at SIGTERM, 0 (default): end flows at once */
 };
 
 struct limits {
 	uint32_t tcp_flows;	 /* per worker; 0 (default): by descriptors */
 	uint32_t udp_flows;	 /* per worker; default 4096 */
 	uint32_t udp_per_client; /* per worker; default 512 */
+};
+
+/* sniff { tls; http; quic; wait D }.  Without the block all three, 300 ms.
+ * Nothing is looked at unless a rule needs a name. */
+struct sniff {
+	bool is_tls, is_http, is_quic;
+	uint32_t wait_ms; /* > 0 */
+	struct place at;  /* line 0: the block is not given */
 };
 
 struct log_conf {
@@ -193,6 +311,7 @@ struct config {
 	struct log_conf log;
 	struct timeouts timeouts;
 	struct limits limits;
+	struct sniff sniff;
 	struct list *lists;
 	size_t list_count;
 	struct intercept *intercepts;
@@ -205,6 +324,7 @@ struct config {
 	size_t rule_count;
 	bool has_admin_http;
 	struct addr admin_http;
+	struct secret_ref admin_token; /* not used yet */
 };
 
 #endif

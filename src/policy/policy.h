@@ -14,6 +14,8 @@
 
 enum message_kind { MESSAGE_ERROR, MESSAGE_WARNING };
 
+struct err;
+
 enum { MESSAGES_MAX = 50 }; /* then one more: "... and N more errors" */
 
 /* What is wrong, all at once, in the order of the text. */
@@ -30,6 +32,28 @@ struct messages {
  */
 struct config *config_parse(const char *file, const char *text, size_t len,
 			    struct messages *out);
+
+/*
+ * Who fetches what the text names: files of lists, and secrets.  A function
+ * returns 0 or -errno with a sentence, which becomes an error message at the
+ * place where the text names it.
+ */
+struct policy_files {
+	void *ctx;
+	int (*list)(void *ctx, const char *path, struct str *out,
+		    struct err *e);
+	/* A struct secret; the configuration frees it.  NULL: secrets are not
+	 * read, their absence is no error. */
+	int (*secret)(void *ctx, const struct secret_ref *ref,
+		      struct secret **out, struct err *e);
+};
+
+/* config_parse() with all that the text names.  config_parse() itself reads no
+ * file: its lists are what the text says, and no secret is there. */
+struct config *config_parse_with(const char *file, const char *text, size_t len,
+				 const struct policy_files *files,
+				 struct messages *out);
+/* Ends the sets of names and the secrets, too. */
 void config_free(struct config *c); /* NULL is allowed */
 void messages_done(struct messages *m);
 

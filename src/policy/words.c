@@ -46,9 +46,9 @@ static_assert(COUNT(log_format_words) == LOG_FORMAT_JSON + 3, "all formats");
 const char *const source_words[] = {
 	[SOURCE_CLIENT] = "client",
 	[SOURCE_SELF] = "self",
-	NULL,
+	NULL, /* an address stands for itself */
 };
-static_assert(COUNT(source_words) == SOURCE_SELF + 2, "all sources");
+static_assert(COUNT(source_words) == SOURCE_ADDRESS + 1, "all sources");
 
 const char *const via_words[] = {
 	[UPSTREAM_DIRECT] = "direct",
@@ -56,9 +56,11 @@ const char *const via_words[] = {
 	[UPSTREAM_DROP] = "drop",
 	[UPSTREAM_PROXY_V1] = "proxy-protocol-v1",
 	[UPSTREAM_PROXY_V2] = "proxy-protocol-v2",
-	NULL,
+	[UPSTREAM_SOCKS5] = "socks5",
+	[UPSTREAM_HTTP_CONNECT] = "http-connect",
+	NULL, /* a group has a block of its own */
 };
-static_assert(COUNT(via_words) == UPSTREAM_PROXY_V2 + 2, "all upstreams");
+static_assert(COUNT(via_words) == UPSTREAM_GROUP + 1, "all upstreams");
 
 const char *const proto_words[] = {
 	[PROTO_TCP] = "tcp",

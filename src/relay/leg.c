@@ -129,6 +129,9 @@ size_t leg_header(const struct leg_request *r, uint8_t out[LEG_HEADER_MAX])
 	case UPSTREAM_DIRECT:
 	case UPSTREAM_REJECT:
 	case UPSTREAM_DROP:
+	case UPSTREAM_SOCKS5:
+	case UPSTREAM_HTTP_CONNECT:
+	case UPSTREAM_GROUP:
 		break;
 	}
 	return 0;

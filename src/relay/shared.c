@@ -102,7 +102,10 @@ bool shared_next_ended(struct shared *s, struct flow_record *out)
 
 static const char *const state_names[] = {
 	[FLOW_FREE] = "free",
+	[FLOW_HEADER] = "header",
+	[FLOW_SNIFFING] = "sniffing",
 	[FLOW_CONNECTING] = "connecting",
+	[FLOW_HANDSHAKE] = "handshake",
 	[FLOW_RELAYING] = "relaying",
 	[FLOW_HALF_CLOSED] = "half-closed",
 };
@@ -125,6 +128,16 @@ static const char *const end_names[] = {
 	[END_SHUTDOWN] = "shutdown",
 	[END_WORKER_DIED] = "worker-died",
 	[END_ERROR] = "error",
+	[END_UPSTREAM_UNREACHABLE] = "upstream-unreachable",
+	[END_UPSTREAM_TIMEOUT] = "upstream-timeout",
+	[END_UPSTREAM_REFUSED] = "upstream-refused",
+	[END_UPSTREAM_AUTH] = "upstream-auth",
+	[END_UPSTREAM_PROTOCOL] = "upstream-protocol",
+	[END_NO_UPSTREAM] = "no-upstream",
+	[END_UPSTREAM_DISABLED] = "upstream-disabled",
+	[END_UPSTREAM_LOST] = "upstream-lost",
+	[END_LOOP] = "loop",
+	[END_BAD_HEADER] = "bad-header",
 };
 _Static_assert(sizeof(end_names) / sizeof(*end_names) == END_COUNT,
 	       "one name an end");

@@ -14,7 +14,7 @@
 #ifndef WL_RELAY_SHARED_H
 #define WL_RELAY_SHARED_H
 
-#include "net/addr.h"
+#include "policy/model.h"
 #include "relay/counters.h"
 
 #include <stdatomic.h>
@@ -23,7 +23,10 @@
 
 enum flow_state {
 	FLOW_FREE,	  /* the slot is not used */
-	FLOW_CONNECTING,  /* TCP: the server leg has not answered yet */
+	FLOW_HEADER,	  /* TCP: a PROXY header must come first */
+	FLOW_SNIFFING,	  /* a rule needs a name */
+	FLOW_CONNECTING,  /* the server leg has not answered yet */
+	FLOW_HANDSHAKE,	  /* the upstream has not agreed yet */
 	FLOW_RELAYING,	  /* bytes move both ways */
 	FLOW_HALF_CLOSED, /* TCP: one direction has ended with FIN */
 	FLOW_STATE_COUNT
@@ -45,6 +48,16 @@ enum flow_end {
 	END_SHUTDOWN,	 /* waylay was told to stop */
 	END_WORKER_DIED, /* said by the supervisor */
 	END_ERROR,
+	END_UPSTREAM_UNREACHABLE, /* the proxy itself */
+	END_UPSTREAM_TIMEOUT,	  /* it did not answer */
+	END_UPSTREAM_REFUSED,	  /* it said no */
+	END_UPSTREAM_AUTH,	  /* user or password are wrong */
+	END_UPSTREAM_PROTOCOL,	  /* it said what it must not */
+	END_NO_UPSTREAM,	  /* nobody of the group is left */
+	END_UPSTREAM_DISABLED,	  /* by the operator, while it ran */
+	END_UPSTREAM_LOST,	  /* UDP: the association has ended */
+	END_LOOP,		  /* it would come back to us */
+	END_BAD_HEADER, /* no valid PROXY header, or from a stranger */
 	END_COUNT
 };
 
@@ -59,11 +72,18 @@ struct flow_record {
 	uint64_t name;		    /* pool_name() */
 	struct addr client, server; /* server: the original destination */
 	struct addr source; /* what the server sees; family 0: unknown yet */
-	uint32_t intercept, rule, upstream; /* indexes of the configuration */
-	uint32_t error;			    /* errno behind `end`, or 0 */
-	uint64_t begun_ms, last_ms;	    /* CLOCK_MONOTONIC */
+	/* Indexes of the configuration.  upstream: while no leg is opened what
+	 * the rule says, a group perhaps; then the member that has it. */
+	uint32_t intercept, rule, upstream;
+	uint32_t error;	   /* errno behind `end`, or 0 */
+	uint16_t reply;	   /* the upstream's last answer: REP, status; or 0 */
+	uint8_t attempts;  /* upstreams that were tried */
+	uint8_t name_kind; /* enum name_kind: where `host` is from */
+	uint32_t open_ms;  /* from begun_ms until bytes could move; 0: never */
+	uint64_t begun_ms, last_ms; /* CLOCK_MONOTONIC */
 	uint64_t begun_unix_ms;
-	uint64_t bytes[2]; /* 0 client to server, 1 server to client */
+	uint64_t bytes[2];	  /* 0 client to server, 1 server to client */
+	char host[HOST_TEXT_MAX]; /* the name that was seen, or "" */
 };
 
 enum { RING_SIZE = 2048 }; /* a power of two */
@@ -76,7 +96,8 @@ struct ring {
 
 struct shared {
 	_Atomic uint64_t counters[COUNTER_COUNT];
-	_Atomic uint32_t tcp_flows, udp_flows; /* alive now */
+	_Atomic uint32_t tcp_flows, udp_flows;		/* alive now */
+	_Atomic uint32_t upstream_flows[UPSTREAMS_MAX]; /* of them */
 	_Atomic bool is_accept_paused;
 	uint32_t flow_max; /* length of flows[], set before the fork */
 	struct ring ended;

@@ -128,6 +128,9 @@ static void begin_flow(struct tcp *t, const struct listener *l, int fd,
 	case UPSTREAM_DIRECT:
 	case UPSTREAM_PROXY_V1:
 	case UPSTREAM_PROXY_V2:
+	case UPSTREAM_SOCKS5:
+	case UPSTREAM_HTTP_CONNECT:
+	case UPSTREAM_GROUP:
 		connect_flow(f, &r);
 	}
 }

@@ -46,6 +46,16 @@ static const enum counter end_counters[END_COUNT] = {
 	[END_SHUTDOWN] = COUNTER_tcp_error,
 	[END_WORKER_DIED] = COUNTER_tcp_error,
 	[END_ERROR] = COUNTER_tcp_error,
+	[END_UPSTREAM_UNREACHABLE] = COUNTER_tcp_connect_failed,
+	[END_UPSTREAM_TIMEOUT] = COUNTER_tcp_connect_failed,
+	[END_UPSTREAM_REFUSED] = COUNTER_tcp_connect_failed,
+	[END_UPSTREAM_AUTH] = COUNTER_tcp_connect_failed,
+	[END_UPSTREAM_PROTOCOL] = COUNTER_tcp_connect_failed,
+	[END_NO_UPSTREAM] = COUNTER_upstream_none,
+	[END_UPSTREAM_DISABLED] = COUNTER_tcp_error,
+	[END_UPSTREAM_LOST] = COUNTER_tcp_error,
+	[END_LOOP] = COUNTER_loop,
+	[END_BAD_HEADER] = COUNTER_header_bad,
 };
 
 static void free_flow(struct deferred *d)

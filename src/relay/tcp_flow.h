@@ -12,6 +12,8 @@
 #define WL_RELAY_TCP_FLOW_H
 
 #include "base/pool.h"
+#include "relay/dial.h"
+#include "relay/group.h"
 #include "relay/tcp_move.h"
 #include "relay/worker.h"
 
@@ -25,8 +27,11 @@ struct tcp_flow {
 	struct deferred later; /* freeing, or going on for fairness */
 	struct tcp *tcp;
 	uint64_t bytes[2], last_ms;
-	uint8_t state; /* enum flow_state */
-	bool is_again; /* `later` is in use for going on */
+	struct dial dial;	/* until RELAYING */
+	struct group_path path; /* who was tried */
+	uint64_t opening_us;	/* when the dial began */
+	uint8_t state;		/* enum flow_state */
+	bool is_again;		/* `later` is in use for going on */
 };
 
 struct tcp {

@@ -19,13 +19,13 @@
 #define WL_RELAY_WORKER_H
 
 #include "base/loop.h"
-#include "policy/model.h"
-#include "relay/shared.h"
+#include "relay/board.h"
 
 /* Bytes that the supervisor writes on the channel. */
 enum worker_command {
 	WORKER_DRAIN = 'd', /* give up the listeners, end when idle */
 	WORKER_STOP = 's',  /* end all flows now */
+	WORKER_LOOK = 'u',  /* the board changed: end flows of the disabled */
 };
 
 struct worker_listener {
@@ -33,11 +33,15 @@ struct worker_listener {
 	enum proto proto;
 	uint32_t intercept; /* index of the configuration */
 	struct addr at;	    /* where it listens, to know a direct hit */
+	bool is_plain;	    /* of an intercept with `listen` */
 };
 
 struct worker_args {
 	const struct config *config;
 	struct shared *shared;
+	struct board *board;
+	uint64_t seed; /* of all workers */
+	uint32_t slot; /* slot 0 makes the checks of groups */
 	const struct worker_listener *listeners;
 	size_t listener_count;
 	int raw_fd[2];	   /* senders for answers, IPv4 and IPv6; -1: none */
@@ -65,6 +69,7 @@ struct worker {
 	struct listener *listeners;
 	struct tcp *tcp;
 	struct udp *udp;
+	struct health_checks *health; /* NULL: none to make here */
 	bool is_draining;
 	bool is_paused; /* accepting, for lack of descriptors */
 	uint32_t fds;	/* descriptors in use, estimated from above */
