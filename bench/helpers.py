@@ -7,8 +7,8 @@ import pathlib
 from process import run
 
 SOURCES = pathlib.Path(__file__).resolve().parent
-NAMES = ("connect_loop", "flood", "http_server", "idle_client", "test_run",
-         "udp_echo", "udp_ping", "udp_send", "udp_sink")
+NAMES = ("connect_loop", "first_byte", "flood", "http_server", "idle_client",
+         "socks_server", "test_run", "udp_echo", "udp_ping", "udp_send", "udp_sink")
 SHARED = ("helper.c", "frame.c")
 FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra")
 

@@ -9,6 +9,7 @@ import json
 import pathlib
 
 import engine_measures
+import upstream_measures
 from measure import Measure, Metric, Sample
 from process import BenchError
 from usage import cpu_busy_s, settled_memory
@@ -113,7 +114,7 @@ def _udp_metrics():
                      has_ratio=False)
 
 
-MEASURES = [
+_OF_RELAY = [
     Measure("bulk", take_bulk, [
         Metric("bulk_gbps", "bulk TCP, Gbit/s", 2),
         Metric("cpu_s_per_gb", "CPU of the machine, s/GB", 3),
@@ -139,5 +140,10 @@ MEASURES = [
         Metric("idle_after_mib", "memory at idle, MiB (PSS)", 1, False),
         Metric("idle_connections", "idle connections held", 0, False),
     ], is_of_daemon=True),
+]
+
+MEASURES = [
+    *_OF_RELAY,
     *engine_measures.MEASURES,
+    *upstream_measures.measures({measure.name: measure for measure in _OF_RELAY}),
 ]

@@ -19,6 +19,9 @@ BASES = {
     "ebpf-drop-1": "x 1 rule",
     "ebpf-drop-1000": "x ebpf 1k",
     "ebpf-nets-10": "x 10 nets",
+    "redsocks": "x redsocks",
+    "v2ray": "x v2ray",
+    "no-names": "x no names",
 }
 
 
@@ -60,6 +63,8 @@ def _relay_targets(mode):
     ]
 
 
+VIA_UDP_KEYS = tuple(f"via_udp_kpps_{size}_{flows}"
+                     for size in (64, 1200) for flows in (1, 100))
 FORWARD_KEYS = ("forward_gbps", "forward_tcp_kpps", "forward_udp_kpps")
 PROGRAM_KEYS = ("first_cold_ns", "first_warm_ns")
 FLOOD_KEYS = ("first_syn_ns", "first_udp_ns")
@@ -91,6 +96,13 @@ TARGETS = [
            ("ebpf-nets-1M",), 3),
     Target("reload: no connection fails or goes direct",
            ("reload_failed", "reload_direct"), ("ebpf-nets-10", "ebpf-nets-1M"), 0),
+    *(Target(f"SOCKS5: {what} at least 1.3 of {peer}", (key,), ("socks-waylay",),
+             1.3, True, peer)
+      for what, key in (("bulk", "via_bulk_gbps"),
+                        ("connections/s", "via_conns_per_s"))
+      for peer in ("redsocks", "v2ray")),
+    Target("SOCKS5: UDP at least 2 of v2ray", VIA_UDP_KEYS, ("socks-waylay",), 2,
+           True, "v2ray"),
     Target("reload: no SYN is lost, which costs 1000 ms", ("reload_slowest_ms",),
            ("ebpf-nets-10", "ebpf-nets-1M"), 900),
 ]
