@@ -40,14 +40,6 @@ static const char *const key[FAMILY_COUNT] = {
 	"ip6 saddr . tcp sport . ip6 daddr . tcp dport",
 };
 
-bool nft_has_host(const struct config *c)
-{
-	for (size_t i = 0; i < c->intercept_count; i++)
-		if (c->intercepts[i].from_host)
-			return true;
-	return false;
-}
-
 static bool is_open(const struct nft_text *t)
 {
 	return t->plan->config->on_failure == ON_FAILURE_OPEN;
@@ -137,7 +129,7 @@ void nft_put_host_arrival(struct nft_text *t)
 {
 	const struct config *c = t->plan->config;
 
-	if (nft_has_host(c))
+	if (plan_has_host(c))
 		str_addf(t->out,
 			 "\t\tiifname \"lo\" meta mark & 0x%x == 0x%x goto "
 			 "host_arrive\n",
@@ -293,7 +285,7 @@ void nft_put_host(struct nft_text *t)
 {
 	const struct config *c = t->plan->config;
 
-	if (!nft_has_host(c))
+	if (!plan_has_host(c))
 		return;
 	put_memory(t);
 	for (size_t i = 0; i < c->intercept_count; i++)

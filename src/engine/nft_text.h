@@ -124,7 +124,6 @@ int nft_check_users(const struct config *c, struct err *e);
 
 /* --- nft_host.c ---------------------------------------------------------- */
 
-bool nft_has_host(const struct config *c);
 void nft_put_host(struct nft_text *t);
 /* In the base chain of prerouting: what is on its way round. */
 void nft_put_host_arrival(struct nft_text *t);
