@@ -28,7 +28,8 @@ struct secret {
  */
 int secret_read(const char *path, size_t max, struct secret **out,
 		struct err *e);
-/* The same from $CREDENTIALS_DIRECTORY/name, systemd.exec(5). */
+/* The same from $CREDENTIALS_DIRECTORY/name, systemd.exec(5); bits of a group
+ * are not asked about there: they may be the mask of an access list. */
 int secret_read_credential(const char *name, size_t max, struct secret **out,
 			   struct err *e);
 /* From memory, for tests. NULL: no memory. */

@@ -245,6 +245,18 @@ bool addr_is_link_local(const struct addr *a)
 	return a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
 }
 
+bool addr_unmap(struct addr *a)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (a->family != AF_INET6 || memcmp(a->ip, mapped, 12) != 0)
+		return false;
+	a->family = AF_INET;
+	memcpy(a->ip, a->ip + 12, 4);
+	memset(a->ip + 4, 0, 12);
+	return true;
+}
+
 bool prefix_contains(const struct prefix *p, const struct addr *a)
 {
 	unsigned whole = p->len / 8, rest = p->len % 8;

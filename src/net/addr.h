@@ -57,6 +57,8 @@ bool addr_same_ip(const struct addr *a, const struct addr *b);
 size_t addr_ip_len(const struct addr *a); /* 4 or 16 bytes */
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_link_local(const struct addr *a);
+/* IPv4 mapped into IPv6 (::ffff:1.2.3.4) becomes IPv4.  Was it? */
+bool addr_unmap(struct addr *a);
 bool prefix_contains(const struct prefix *p, const struct addr *a);
 /* Order by family, then address, then length. */
 int prefix_compare(const struct prefix *a, const struct prefix *b);

@@ -281,6 +281,33 @@ static void test_kinds(void **state)
 	}
 }
 
+static void test_mapped(void **state)
+{
+	static const struct {
+		const char *text, *unmapped;
+	} cases[] = {
+		{ "::ffff:192.0.2.1", "192.0.2.1" },
+		{ "::ffff:0:0", "0.0.0.0" },
+		{ "192.0.2.1", NULL },
+		{ "::192.0.2.1", NULL },
+		{ "::1:ffff:192.0.2.1", NULL },
+		{ "::fffe:192.0.2.1", NULL },
+	};
+
+	(void)state; /* unused */
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *want = cases[i].unmapped;
+		struct addr a, b;
+
+		assert_int_equal(addr_parse_ip(cases[i].text, &a), 0);
+		assert_int_equal(addr_parse_ip(want ? want : cases[i].text, &b),
+				 0);
+		a.port = b.port = 443;
+		assert_int_equal(addr_unmap(&a), want != NULL);
+		assert_true(addr_equal(&a, &b));
+	}
+}
+
 static void test_comparing(void **state)
 {
 	static const char *const order[] = {
@@ -318,6 +345,7 @@ int main(void)
 		cmocka_unit_test(test_contains),
 		cmocka_unit_test(test_round_trips),
 		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_mapped),
 		cmocka_unit_test(test_comparing),
 	};
 

@@ -4,8 +4,9 @@
  *
  * Receive many datagrams with one system call: from an intercepting listener
  * (with the original destination of each) or from a connected leg.  Send many
- * over a connected leg.  The batch owns its buffers; they are reused by the
- * next receive.  recvmmsg(2), ip(7) IP_ORIGDSTADDR.
+ * over a connected leg, each behind a header of the leg's if it wants one.  The
+ * batch owns its buffers; they are reused by the next receive.  recvmmsg(2),
+ * ip(7) IP_ORIGDSTADDR.
  */
 #ifndef WL_NET_DGRAM_H
 #define WL_NET_DGRAM_H
@@ -18,6 +19,7 @@
 enum {
 	DGRAM_BATCH = 32,
 	DGRAM_BYTES = 65535, /* no datagram is longer */
+	DGRAM_QUOTED_MAX = 32,
 };
 
 struct dgram {
@@ -41,11 +43,23 @@ void dgram_done(struct dgram_batch *b);
 /* Receive what is there, at most DGRAM_BATCH: the count, or -EAGAIN, or the
  * pending error of the socket (-ECONNREFUSED...). */
 int dgram_recv(int fd, struct dgram_batch *b);
-/* Leave only what came from this address and port; how many went. */
-size_t dgram_keep_from(struct dgram_batch *b, const struct addr *src);
+/* Leave only those of which fn says true, in their order; how many went.  fn
+ * may change them. */
+typedef bool (*dgram_keep_fn)(void *ctx, struct dgram *d);
+size_t dgram_keep(struct dgram_batch *b, dgram_keep_fn fn, void *ctx);
+/* The first bytes are a header and are done with.  At most d->len. */
+void dgram_trim(struct dgram *d, size_t bytes);
 /* Send dgrams[first..first+count) over a connected socket: how many went, or
  * -errno if the first could not be sent. */
 int dgram_send(int fd, struct dgram_batch *b, size_t first, size_t count);
+
+/* Goes in front of each datagram, in the same packet; len 0: nothing does. */
+struct dgram_head {
+	const uint8_t *bytes;
+	size_t len;
+};
+int dgram_send_headed(int fd, struct dgram_batch *b, size_t first, size_t count,
+		      const struct dgram_head *head);
 
 /* An ICMP error that the socket's error queue holds (IP_RECVERR). */
 struct dgram_error {
@@ -54,6 +68,9 @@ struct dgram_error {
 	uint8_t type, code;
 	uint32_t info;	      /* the MTU of "too big" */
 	struct addr offender; /* who sent the ICMP message; family 0: unknown */
+	/* The beginning of what we had sent, as far as it was quoted. */
+	uint8_t quoted[DGRAM_QUOTED_MAX];
+	size_t quoted_len;
 };
 
 /* The next one: 1, 0 when the queue is empty, or -errno. */

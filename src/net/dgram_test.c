@@ -130,13 +130,16 @@ static void run_closed_port(const char *host)
 	assert_int_equal(sock_local_addr(out, &from), 0);
 	assert_int_equal(dgram_recv_error(out, &error), 0);
 	assert_int_equal(dgram_init(&b), 0);
-	b.dgrams[0].len = 0;
+	b.dgrams[0].len = 4;
+	memcpy(b.dgrams[0].bytes, "what", 4);
 	assert_int_equal(dgram_send(out, &b, 0, 1), 1);
 	assert_int_equal(dgram_recv(out, &b), -ECONNREFUSED);
 	memset(&error, 0xff, sizeof(error));
 	assert_int_equal(dgram_recv_error(out, &error), 1);
 	assert_int_equal(error.error, ECONNREFUSED);
 	assert_true(error.is_icmp);
+	assert_int_equal(error.quoted_len, 4);
+	assert_memory_equal(error.quoted, "what", 4);
 	assert_int_equal(error.type, to.family == AF_INET6 ? 1 : 3);
 	assert_int_equal(error.code, to.family == AF_INET6 ? 4 : 3);
 	assert_true(addr_same_ip(&error.offender, &to));
@@ -180,9 +183,127 @@ static void test_original_destination(void **state)
 	}
 }
 
+/* --- headers ------------------------------------------------------------- */
+
+/* Each datagram goes behind the same header, in the same packet; trimming
+ * gives the payload back, and the next receive has whole buffers again. */
+static void run_headed(const char *host)
+{
+	static const uint8_t header[] = "a header";
+	struct dgram_head head = { header, sizeof(header) };
+	struct addr to, from;
+	struct dgram_batch b;
+	int in = open_plain(host, &to), out = open_plain(host, &from);
+
+	if (in < 0 || out < 0)
+		return;
+	assert_int_equal(dgram_init(&b), 0);
+	assert_int_equal(sock_connect(out, &to), 0);
+	for (int round = 0; round < 2; round++) {
+		fill(&b);
+		assert_int_equal(
+			dgram_send_headed(out, &b, 0, DGRAM_BATCH, &head),
+			DGRAM_BATCH);
+		assert_int_equal(dgram_recv(in, &b), DGRAM_BATCH);
+		for (size_t i = 0; i < b.count; i++) {
+			assert_int_equal(b.dgrams[i].len, head.len + i);
+			assert_memory_equal(b.dgrams[i].bytes, header,
+					    head.len);
+			dgram_trim(&b.dgrams[i], head.len);
+		}
+		expect_batch(&b, &from);
+	}
+	dgram_trim(&b.dgrams[3], 3); /* all of it */
+	assert_int_equal(b.dgrams[3].len, 0);
+	dgram_done(&b);
+	close(in);
+	close(out);
+}
+
+static void test_headed(void **state)
+{
+	(void)state; /* unused */
+	for (int i = 0; i < 2; i++)
+		run_headed(hosts[i]);
+}
+
+static bool is_odd(void *ctx, struct dgram *d)
+{
+	(*(size_t *)ctx)++;
+	return d->len & 1;
+}
+
+static bool is_any(void *ctx, struct dgram *d)
+{
+	(void)d;
+	return *(bool *)ctx;
+}
+
+/* Order stays, and no two places have one buffer. */
+static void test_keep(void **state)
+{
+	size_t asked = 0;
+	bool is_kept = true;
+	struct dgram_batch b;
+
+	(void)state; /* unused */
+	assert_int_equal(dgram_init(&b), 0);
+	fill(&b);
+	b.count = DGRAM_BATCH;
+	assert_int_equal(dgram_keep(&b, is_any, &is_kept), 0);
+	assert_int_equal(b.count, DGRAM_BATCH);
+	assert_int_equal(dgram_keep(&b, is_odd, &asked), DGRAM_BATCH / 2);
+	assert_int_equal(asked, DGRAM_BATCH);
+	assert_int_equal(b.count, DGRAM_BATCH / 2);
+	for (size_t i = 0; i < b.count; i++) {
+		assert_int_equal(b.dgrams[i].len, 2 * i + 1);
+		assert_int_equal(b.dgrams[i].bytes[2 * i], 2 * i + 1);
+	}
+	for (size_t i = 0; i < DGRAM_BATCH; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_ptr_not_equal(b.dgrams[i].bytes,
+					     b.dgrams[k].bytes);
+	is_kept = false;
+	assert_int_equal(dgram_keep(&b, is_any, &is_kept), DGRAM_BATCH / 2);
+	assert_int_equal(b.count, 0);
+	assert_int_equal(dgram_keep(&b, is_any, &is_kept), 0);
+	dgram_done(&b);
+}
+
+/* --- legs ---------------------------------------------------------------- */
+
+/* With as few ports as legs each gets one: no two are the same. */
+static void test_any_port_is_nobody_elses(void **state)
+{
+	enum { PORTS = 8 };
+	struct addr src, server, at[PORTS];
+	int fd, legs[PORTS];
+
+	(void)state; /* unused */
+	netns_begin();
+	fd = open("/proc/sys/net/ipv4/ip_local_port_range",
+		  O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, "40000 40007", 11), 11);
+	close(fd);
+	assert_int_equal(addr_parse_ip("127.0.0.1", &src), 0);
+	assert_int_equal(addr_parse("127.0.0.2:53", &server), 0);
+	for (int i = 0; i < PORTS; i++) {
+		legs[i] = sock_leg_udp(&src, &server, 0);
+		assert_true(legs[i] >= 0);
+		assert_int_equal(sock_local_addr(legs[i], &at[i]), 0);
+		for (int k = 0; k < i; k++)
+			assert_int_not_equal(at[i].port, at[k].port);
+	}
+	for (int i = 0; i < PORTS; i++)
+		close(legs[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_headed),
+		cmocka_unit_test(test_keep),
+		cmocka_unit_test(test_any_port_is_nobody_elses),
 		cmocka_unit_test(test_batches),
 		cmocka_unit_test(test_longest),
 		cmocka_unit_test(test_closed_port),

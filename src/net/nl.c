@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 int nl_open(struct nl *nl, int bus, uint32_t groups)
@@ -65,4 +67,53 @@ int nl_talk(struct nl *nl, struct nlmsghdr *nlh, mnl_cb_t each, void *ctx)
 		more = mnl_cb_run(buf, (size_t)len, nl->seq, portid, each, ctx);
 	}
 	return more < 0 ? -errno : 0;
+}
+
+/* --- reading a message --------------------------------------------------- */
+
+static int collect_attr(const struct nlattr *attr, void *ctx)
+{
+	struct nl_attrs *a = ctx;
+	uint16_t type = mnl_attr_get_type(attr);
+
+	if (type < NL_ATTRS)
+		a->at[type] = attr;
+	return MNL_CB_OK;
+}
+
+void nl_parse(const struct nlmsghdr *nlh, size_t body, struct nl_attrs *out)
+{
+	*out = (struct nl_attrs){ 0 };
+	(void)mnl_attr_parse(nlh, (unsigned)body, collect_attr, out);
+}
+
+uint32_t nl_u32(const struct nl_attrs *a, int type)
+{
+	if (!a->at[type] || mnl_attr_get_payload_len(a->at[type]) < 4)
+		return 0;
+	return mnl_attr_get_u32(a->at[type]);
+}
+
+uint8_t nl_u8(const struct nl_attrs *a, int type)
+{
+	if (!a->at[type] || mnl_attr_get_payload_len(a->at[type]) < 1)
+		return 0;
+	return mnl_attr_get_u8(a->at[type]);
+}
+
+void *nl_add_seen(void **all, size_t *count, size_t *cap, size_t size)
+{
+	char *bytes;
+
+	if (*count == *cap) {
+		size_t more = *cap ? *cap * 2 : 32;
+		void *grown = realloc(*all, more * size);
+
+		if (!grown)
+			return NULL;
+		*all = grown;
+		*cap = more;
+	}
+	bytes = (char *)*all + size * (*count)++;
+	return memset(bytes, 0, size);
 }

@@ -2,8 +2,8 @@
 /*
  * nl.h - one question to the kernel by netlink, and its answer.
  *
- * A thin layer over libmnl for what route.c and link.c need: send a request,
- * wait for the acknowledgement or walk the dump.  Synchronous, for the
+ * A thin layer over libmnl for what rule.c, route.c and link.c need: send a
+ * request, wait for the acknowledgement or walk the dump.  Synchronous, for the
  * supervisor and the tools only; a worker has no netlink.
  */
 #ifndef WL_NET_NL_H
@@ -31,5 +31,23 @@ struct nlmsghdr *nl_begin(struct nl *nl, char *buf, uint16_t type,
 /* Send it and run `each` (may be NULL) for every answer until it is
  * acknowledged or the dump ends.  0 or -errno as the kernel said. */
 int nl_talk(struct nl *nl, struct nlmsghdr *nlh, mnl_cb_t each, void *ctx);
+
+/* --- reading a message --------------------------------------------------- */
+
+enum { NL_ATTRS = 32 };
+
+struct nl_attrs {
+	const struct nlattr *at[NL_ATTRS]; /* by type; NULL: not there */
+};
+
+/* The attributes behind a body of `body` bytes; higher types are ignored. */
+void nl_parse(const struct nlmsghdr *nlh, size_t body, struct nl_attrs *out);
+/* 0 if it is not there or too short. */
+uint32_t nl_u32(const struct nl_attrs *a, int type);
+uint8_t nl_u8(const struct nl_attrs *a, int type);
+
+/* Room for one more of `size` bytes in an array that grows, zeroed; NULL:
+ * memory is out. */
+void *nl_add_seen(void **all, size_t *count, size_t *cap, size_t size);
 
 #endif

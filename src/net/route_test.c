@@ -11,6 +11,7 @@
 #include "net/addr.h"
 #include "net/link.h"
 #include "net/netns_test.h"
+#include "net/rule.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -96,8 +97,17 @@ static bool is_listed(const char *text)
 
 /* --- rules --------------------------------------------------------------- */
 
+static const struct prefix loopback_v4 = {
+	.net = { .ip = { 127, 0, 0, 3 }, .family = AF_INET },
+	.len = 32,
+};
+static const struct prefix loopback_v6 = {
+	.net = { .ip = { [15] = 1 }, .family = AF_INET6 },
+	.len = 128,
+};
+
 static const struct {
-	struct ip_rule rule; /* the family is filled in */
+	struct ip_rule rule; /* the family and its `from` are filled in */
 	const char *listed;
 } rules[] = {
 	{ { .priority = PREF + 2, .action = RULE_NOP, .protocol = OURS },
@@ -129,6 +139,13 @@ static const struct {
 	    .mask = 0xffffffff,
 	    .protocol = OURS },
 	  "6:\tfrom all fwmark 0 lookup 70000 proto 119" },
+	{ { .priority = PREF + 4,
+	    .action = RULE_LOOKUP,
+	    .target = TABLE,
+	    .is_from_loopback = true,
+	    .from = { .len = 32 },
+	    .protocol = OURS },
+	  "7704:\tfrom 127.0.0.3 iif lo lookup 7700 proto 119" },
 };
 enum { RULES = sizeof(rules) / sizeof(*rules) };
 
@@ -137,6 +154,8 @@ static struct ip_rule rule_of(size_t i, int family)
 	struct ip_rule r = rules[i].rule;
 
 	r.family = family;
+	if (r.from.len)
+		r.from = family == AF_INET6 ? loopback_v6 : loopback_v4;
 	return r;
 }
 
@@ -147,11 +166,11 @@ static void add_all(struct look *l, int family)
 	for (size_t i = 0; i < RULES; i++) {
 		struct ip_rule r = rule_of(i, family);
 
-		assert_int_equal(route_has_rule(&l->nl, &r, &e), 0);
-		if (route_add_rule(&l->nl, &r, &e))
+		assert_int_equal(rule_has(&l->nl, &r, &e), 0);
+		if (rule_add(&l->nl, &r, &e))
 			fail_msg("%s: %s", rules[i].listed, e.text);
-		assert_int_equal(route_has_rule(&l->nl, &r, &e), 1);
-		assert_int_equal(route_add_rule(&l->nl, &r, &e), 0);
+		assert_int_equal(rule_has(&l->nl, &r, &e), 1);
+		assert_int_equal(rule_add(&l->nl, &r, &e), 0);
 		if (family == AF_INET && strncmp(rules[i].listed, "6:", 2))
 			assert_true(is_listed(rules[i].listed));
 	}
@@ -166,23 +185,23 @@ static void test_rules(void **state)
 	begin(&l);
 	for (int f = 0; f < 1 + netns_has_v6(); f++)
 		add_all(&l, families[f]);
-	assert_int_equal(route_flush_rules(&l.nl, OURS, NULL, 0, &e), 0);
+	assert_int_equal(rule_flush(&l.nl, OURS, NULL, 0, &e), 0);
 	expect_unchanged(&l);
-	assert_int_equal(route_flush_rules(&l.nl, OURS, NULL, 0, &e), 0);
+	assert_int_equal(rule_flush(&l.nl, OURS, NULL, 0, &e), 0);
 	end(&l);
 }
 
 /* Each difference counts: what differs in one word is another rule. */
 static void test_almost_the_same(void **state)
 {
-	struct ip_rule r = rule_of(1, AF_INET), other[7];
+	struct ip_rule r = rule_of(1, AF_INET), other[8];
 	struct err e = { 0 };
 	struct look l;
 
 	(void)state; /* unused */
 	begin(&l);
-	assert_int_equal(route_add_rule(&l.nl, &r, &e), 0);
-	for (size_t i = 0; i < 7; i++)
+	assert_int_equal(rule_add(&l.nl, &r, &e), 0);
+	for (size_t i = 0; i < 8; i++)
 		other[i] = r;
 	other[0].priority++;
 	other[1].target++;
@@ -191,8 +210,31 @@ static void test_almost_the_same(void **state)
 	other[4].is_from_loopback = true;
 	other[5].protocol = THEIRS;
 	other[6].action = RULE_NOP;
-	for (size_t i = 0; i < 7; i++)
-		assert_int_equal(route_has_rule(&l.nl, &other[i], &e), 0);
+	other[7].from = loopback_v4;
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(rule_has(&l.nl, &other[i], &e), 0);
+	end(&l);
+}
+
+/* Two of one priority that differ in their source alone: one goes. */
+static void test_sources(void **state)
+{
+	struct ip_rule keep = rule_of(RULES - 1, AF_INET), gone = keep;
+	struct err e = { 0 };
+	struct look l;
+
+	(void)state; /* unused */
+	begin(&l);
+	gone.from.net.ip[3]++;
+	assert_int_equal(rule_add(&l.nl, &keep, &e), 0);
+	assert_int_equal(rule_has(&l.nl, &gone, &e), 0);
+	assert_int_equal(rule_add(&l.nl, &gone, &e), 0);
+	assert_int_equal(rule_has(&l.nl, &gone, &e), 1);
+	assert_int_equal(rule_flush(&l.nl, OURS, &keep, 1, &e), 0);
+	assert_int_equal(rule_has(&l.nl, &keep, &e), 1);
+	assert_int_equal(rule_has(&l.nl, &gone, &e), 0);
+	assert_int_equal(rule_flush(&l.nl, OURS, NULL, 0, &e), 0);
+	expect_unchanged(&l);
 	end(&l);
 }
 
@@ -233,8 +275,8 @@ static void test_clash(void **state)
 		begin(&l);
 		theirs.family = AF_INET;
 		if (theirs.protocol)
-			assert_int_equal(route_add_rule(&l.nl, &theirs, &e), 0);
-		clash = route_rule_clash(&l.nl, &ours, &e);
+			assert_int_equal(rule_add(&l.nl, &theirs, &e), 0);
+		clash = rule_clash(&l.nl, &ours, &e);
 		if (clash != clashes[i].clash ||
 		    !strstr(e.text, clashes[i].said))
 			fail_msg("%s: %d \"%s\"", clashes[i].name, clash,
@@ -283,7 +325,7 @@ static void test_flush_keeps_others(void **state)
 							 TABLE, OURS, &e),
 				 0);
 	}
-	assert_int_equal(route_flush_rules(&l.nl, OURS, NULL, 0, &e), 0);
+	assert_int_equal(rule_flush(&l.nl, OURS, NULL, 0, &e), 0);
 	assert_int_equal(route_flush(&l.nl, OURS, 0, &e), 0);
 	expect_unchanged(&l);
 	end(&l);
@@ -299,15 +341,15 @@ static void test_prune(void **state)
 	begin(&l);
 	for (int f = 0; f < 1 + netns_has_v6(); f++)
 		add_all(&l, families[f]);
-	assert_int_equal(route_flush_rules(&l.nl, OURS, keep, 2, &e), 0);
+	assert_int_equal(rule_flush(&l.nl, OURS, keep, 2, &e), 0);
 	for (size_t i = 0; i < RULES; i++)
 		for (int f = 0; f < 1 + netns_has_v6(); f++) {
 			struct ip_rule r = rule_of(i, families[f]);
 
-			assert_int_equal(route_has_rule(&l.nl, &r, &e),
+			assert_int_equal(rule_has(&l.nl, &r, &e),
 					 i < 2 && f == 0);
 		}
-	assert_int_equal(route_flush_rules(&l.nl, OURS, NULL, 0, &e), 0);
+	assert_int_equal(rule_flush(&l.nl, OURS, NULL, 0, &e), 0);
 	expect_unchanged(&l);
 	end(&l);
 }
@@ -399,6 +441,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_almost_the_same),
+		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_clash),
 		cmocka_unit_test(test_flush_keeps_others),
 		cmocka_unit_test(test_prune),

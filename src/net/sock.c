@@ -102,8 +102,8 @@ static const char *type_name(int type)
 }
 
 /* What both kinds of listener need, up to and with bind. */
-static int open_listener(int type, struct addr *at, uint32_t mark,
-			 struct err *e)
+static int open_listener(int type, bool is_transparent, struct addr *at,
+			 uint32_t mark, struct err *e)
 {
 	char text[ADDR_TEXT_MAX];
 	int error, fd = open_marked(at->family, type, 0, mark);
@@ -112,7 +112,8 @@ static int open_listener(int type, struct addr *at, uint32_t mark,
 	if (fd < 0)
 		return err_errno(e, -fd, "cannot open a %s socket for %s",
 				 type_name(type), text);
-	error = set_family(fd, at->family, OPT_TRANSPARENT, 1);
+	error = is_transparent ? set_family(fd, at->family, OPT_TRANSPARENT, 1)
+			       : 0;
 	if (error < 0)
 		return fail(fd, err_errno(e, -error,
 					  "cannot make the %s "
@@ -134,9 +135,10 @@ static int open_listener(int type, struct addr *at, uint32_t mark,
 	return fd;
 }
 
-int sock_listen_tcp(struct addr *at, uint32_t mark, struct err *e)
+static int listen_tcp(bool is_transparent, struct addr *at, uint32_t mark,
+		      struct err *e)
 {
-	int error, fd = open_listener(SOCK_STREAM, at, mark, e);
+	int error, fd = open_listener(SOCK_STREAM, is_transparent, at, mark, e);
 
 	if (fd < 0)
 		return fd;
@@ -152,9 +154,19 @@ int sock_listen_tcp(struct addr *at, uint32_t mark, struct err *e)
 	return fd;
 }
 
+int sock_listen_tcp(struct addr *at, uint32_t mark, struct err *e)
+{
+	return listen_tcp(true, at, mark, e);
+}
+
+int sock_listen_plain(struct addr *at, uint32_t mark, struct err *e)
+{
+	return listen_tcp(false, at, mark, e);
+}
+
 int sock_listen_udp(struct addr *at, uint32_t mark, struct err *e)
 {
-	int error, fd = open_listener(SOCK_DGRAM, at, mark, e);
+	int error, fd = open_listener(SOCK_DGRAM, true, at, mark, e);
 
 	if (fd < 0)
 		return fd;
@@ -193,12 +205,14 @@ int sock_probe_free(int type, const struct addr *at, struct err *e)
 	return 0;
 }
 
-/* Bind a leg to an address that may not be ours. */
-static int bind_foreign(int fd, const struct addr *src)
+/* Bind a leg to an address that may not be ours.  Of UDP sockets with
+ * SO_REUSEADDR the kernel gives the same "any port" to several: two with the
+ * same destination would take each other's answers. */
+static int bind_foreign(int fd, int type, const struct addr *src)
 {
 	int error = set_family(fd, src->family, OPT_TRANSPARENT, 1);
 
-	if (!error)
+	if (!error && (type == SOCK_STREAM || src->port))
 		error = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (!error && !src->port)
 		error = set(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
@@ -217,7 +231,7 @@ int sock_leg_tcp(int family, const struct addr *src, uint32_t mark)
 	if (!error)
 		error = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	if (!error && src)
-		error = bind_foreign(fd, src);
+		error = bind_foreign(fd, SOCK_STREAM, src);
 	return error < 0 ? fail(fd, error) : fd;
 }
 
@@ -248,7 +262,7 @@ static int bind_and_connect(int fd, const struct addr *src,
 	int error = attach_drop_all(fd);
 
 	if (!error)
-		error = bind_foreign(fd, src);
+		error = bind_foreign(fd, SOCK_DGRAM, src);
 	if (!error)
 		error = sock_connect(fd, dst);
 	if (!error)

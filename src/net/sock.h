@@ -34,7 +34,9 @@ enum {
  * Returns the descriptor or -errno.
  */
 int sock_listen_tcp(struct addr *at, uint32_t mark, struct err *e);
-/* The same for datagrams; recvmsg() also tells the original destination. */
+/* The same for those who address us: not transparent. */
+int sock_listen_plain(struct addr *at, uint32_t mark, struct err *e);
+/* For datagrams, transparent; recvmsg() also tells the original destination. */
 int sock_listen_udp(struct addr *at, uint32_t mark, struct err *e);
 /* -EADDRINUSE if a process already holds `at`; opens nothing. */
 int sock_probe_free(int type, const struct addr *at, struct err *e);
