@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "control/wire.h"
 #include "engine/engine.h"
+#include "engine/files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -103,7 +104,7 @@ static int check(const struct cli *cli, const char *file)
 	if (status != CLI_OK)
 		return status;
 	config = engine_parse(file_name(file), str_get(&text), text.len,
-			      &messages);
+			      files_to_check(), &messages);
 	if (cli->is_json)
 		print_verdict(&messages);
 	else
@@ -144,8 +145,8 @@ static int show(const struct cli *cli, const char *file)
 	status = load(file, &text);
 	if (status != CLI_OK)
 		return status;
-	config = config_parse(file_name(file), str_get(&text), text.len,
-			      &messages);
+	config = config_parse_with(file_name(file), str_get(&text), text.len,
+				   files_to_check(), &messages);
 	output_lines(stderr, str_get(&messages.text));
 	str_reset(&text);
 	if (config) {

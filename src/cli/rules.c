@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "engine/choose.h"
 #include "engine/engine.h"
+#include "engine/files.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,8 @@ static void make_plan(const struct config *c, struct plan *out)
 	*out = (struct plan){ .config = c, .has_family = { true, true } };
 	memset(out->fds, -1, sizeof(out->fds));
 	for (size_t i = 0; i < c->intercept_count; i++)
-		for (enum proto p = 0; p < PROTO_COUNT; p++)
+		for (enum proto p = 0;
+		     p < PROTO_COUNT && !c->intercepts[i].has_listen; p++)
 			for (enum family_index f = 0; f < FAMILY_COUNT; f++)
 				out->ports[i][p][f] = (uint16_t)(base + i);
 }
@@ -132,7 +134,8 @@ static int show_file(const struct cli *cli, const char *file)
 		str_done(&text);
 		return cli_err(&e);
 	}
-	c = engine_parse(file, str_get(&text), text.len, &messages);
+	c = engine_parse(file, str_get(&text), text.len, files_to_check(),
+			 &messages);
 	output_lines(stderr, str_get(&messages.text));
 	messages_done(&messages);
 	str_done(&text);

@@ -14,6 +14,7 @@
 #include "cli/find.h"
 #include "cli/output.h"
 #include "engine/engine.h"
+#include "engine/files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,7 +72,8 @@ static int check_config(const struct str *text)
 {
 	struct messages messages = { 0 };
 	struct config *config =
-		engine_parse("options", str_get(text), text->len, &messages);
+		engine_parse("options", str_get(text), text->len,
+			     files_to_check(), &messages);
 	bool is_valid = config;
 
 	output_lines(stderr, str_get(&messages.text));

@@ -9,8 +9,8 @@
 
 #include <errno.h>
 
-int load_config(const char *file, struct config **out, struct str *messages,
-		struct err *e)
+int load_config(const char *file, const struct policy_files *files,
+		struct config **out, struct str *messages, struct err *e)
 {
 	struct messages m = { 0 };
 	struct str text = { 0 };
@@ -22,7 +22,7 @@ int load_config(const char *file, struct config **out, struct str *messages,
 		/* -EINVAL is for messages */
 		return error == -EINVAL ? -EIO : error;
 	}
-	c = engine_parse(file, str_get(&text), text.len, &m);
+	c = engine_parse(file, str_get(&text), text.len, files, &m);
 	str_add(messages, str_get(&m.text));
 	messages_done(&m);
 	str_done(&text);

@@ -92,7 +92,9 @@ static void collect_sets(struct walk *w)
 		e = is_src ? &in->except_src : &in->except_dst;
 		if (e->set.count)
 			bits_add(&name_nets(w, &e->set)->excepts, i);
-		e = !s->rule ? NULL : is_src ? &s->rule->src : &s->rule->dst;
+		e = !s->rule ? NULL
+		    : is_src ? &s->rule->src
+			     : eval_rule_dst(s->rule);
 		if (!e || !e->count)
 			bits_add(&w->open, i);
 		else if (e->set.count)

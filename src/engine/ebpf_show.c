@@ -39,10 +39,10 @@ enum { NETS_SHOWN = 8 }; /* of a set that may have a million */
 static void put_nets(struct str *out, const char *word,
 		     const struct net_expr *e)
 {
-	const struct net_set *s = &e->set;
+	const struct net_set *s = e ? &e->set : NULL;
 	char text[ADDR_TEXT_MAX];
 
-	if (!e->count)
+	if (!e || !e->count)
 		return;
 	str_addf(out, " %s", word);
 	for (size_t i = 0; i < s->count && i < NETS_SHOWN; i++)
@@ -119,7 +119,7 @@ static void put_selection(struct str *out, const struct plan *p,
 	put_protos(out, it, s->rule);
 	if (s->rule) {
 		put_nets(out, "src", &s->rule->src);
-		put_nets(out, "dst", &s->rule->dst);
+		put_nets(out, "dst", eval_rule_dst(s->rule));
 	}
 	put_excepts(out, it);
 	put_target(out, p, s);

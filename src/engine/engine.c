@@ -86,9 +86,10 @@ static const struct engine *check(const char *file, const struct config *c,
 }
 
 struct config *engine_parse(const char *file, const char *text, size_t len,
+			    const struct policy_files *files,
 			    struct messages *m)
 {
-	struct config *c = config_parse(file, text, len, m);
+	struct config *c = config_parse_with(file, text, len, files, m);
 
 	if (c && !check(file, c, m)) {
 		config_free(c);

@@ -84,8 +84,10 @@ const struct engine *engine_choose(const struct config *c, struct str *why,
 /* probe() in a scratch network namespace, by a child; see probe.h. */
 int engine_probe(const struct engine *engine, struct err *e);
 
-/* config_parse(), and errors for what the configured engine cannot do. */
+/* config_parse_with(), and errors for what the configured engine cannot do.
+ * files.h has what to hand in for `files`. */
 struct config *engine_parse(const char *file, const char *text, size_t len,
+			    const struct policy_files *files,
 			    struct messages *m);
 
 /* Routing and the engine's own part, as commands or text. */

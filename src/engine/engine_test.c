@@ -18,6 +18,15 @@ static const char text_a[] =
 	"intercept web { from lan1; tcp 80; deliver 127.0.0.1:3129 }\n"
 	"rules { dst 198.51.100.0/24 -> reject }\n";
 static const char text_own[] = "intercept own { from host; tcp any; udp 53 }\n";
+/* Servers on this host's loopback that are shown the client's address. */
+static const char text_near[] =
+	"intercept lan { from lan0; tcp any }\n"
+	"upstream a { via direct; source client; to 127.0.0.1:80 }\n"
+	"upstream b { via direct; source client; to 127.0.0.1:81 }\n"
+	"upstream c { via direct; source client; to 127.0.0.2:80 }\n"
+	"upstream d { via direct; source client; to [::1]:80 }\n"
+	"upstream e { via direct; source self; to 127.0.0.3:80 }\n"
+	"upstream f { via direct; source client; to 192.0.2.1:80 }\n";
 static const char text_b[] = "mark 0x40/0xc0; table 999\n"
 			     "intercept lan { from lan0; tcp any }\n";
 
@@ -113,21 +122,25 @@ static void test_routing(void **state)
 {
 	static const struct {
 		const char *text;
-		unsigned per_family;
+		unsigned added[FAMILY_COUNT];
 	} rows[] = {
-		{ text_a, 4 },	 /* a route and three rules */
-		{ text_own, 5 }, /* and one for this host's own traffic */
+		{ text_a, { 4, 4 } },	 /* a route and three rules */
+		{ text_own, { 5, 5 } },	 /* one for this host's own traffic */
+		{ text_near, { 6, 5 } }, /* one for each server nearby */
 	};
 	struct host g;
 	struct err e = { 0 };
 
 	(void)state; /* unused */
 	begin(&g, text_a);
-	for (int again = 0; again < 4; again++) {
-		set_plan(&g, rows[again % 2].text);
+	for (int again = 0; again < 6; again++) {
+		const unsigned *added = rows[again % 3].added;
+
+		set_plan(&g, rows[again % 3].text);
 		assert_int_equal(install_routing(&g),
-				 rows[again % 2].per_family *
-					 (1 + netns_has_v6()));
+				 added[FAMILY_V4] + (netns_has_v6()
+							     ? added[FAMILY_V6]
+							     : 0));
 		assert_int_equal(install_routing(&g), 0);
 		assert_int_equal(routing_remove(&g.nl, &e), 0);
 		expect_routing_as_before(&g);
@@ -139,7 +152,7 @@ static void test_routing(void **state)
 /* Typed by a person, the commands leave nothing for us to add. */
 static void test_routing_render(void **state)
 {
-	static const char *const texts[] = { text_a, text_own };
+	static const char *const texts[] = { text_a, text_own, text_near };
 	struct err e = { 0 };
 	struct host g;
 
@@ -190,6 +203,8 @@ static void test_routing_prune(void **state)
 	set_plan(&g, text_a);
 	(void)install_routing(&g);
 	set_plan(&g, text_own);
+	(void)install_routing(&g);
+	set_plan(&g, text_near);
 	(void)install_routing(&g);
 	set_plan(&g, text_b);
 	assert_int_equal(routing_prune(&g.nl, &g.plan, &e), 0);

@@ -169,7 +169,15 @@ static void put_intercept(struct world *w, struct str *out, int i)
 {
 	bool has_tcp = !chance(w, 4);
 
-	str_addf(out, "intercept i%d {\nfrom %s\n", i,
+	str_addf(out, "intercept i%d {\n", i);
+	if (chance(w, 8)) { /* which is no business of the kernel's */
+		str_addf(out,
+			 "listen 192.0.2.1:%d\n"
+			 "proxy-protocol from %s\n}\n",
+			 9000 + i, draw(w, nets, NETS));
+		return;
+	}
+	str_addf(out, "from %s\n",
 		 chance(w, 4)	? "other0"
 		 : chance(w, 2) ? "lan0"
 				: "la*");
@@ -189,17 +197,32 @@ static void put_intercept(struct world *w, struct str *out, int i)
 	str_add(out, "}\n");
 }
 
+/* What asks for a name is the relay's, whatever the rule then says; lists with
+ * names and networks are its as well (policy/eval.h). */
+static void put_whom(struct world *w, struct str *out)
+{
+	if (chance(w, 6)) {
+		str_addf(out, "list n%u ", rnd_draw(&w->rnd, 2));
+		return;
+	}
+	if (chance(w, 6))
+		str_add(out, "domain *.example.org ");
+	if (!chance(w, 3))
+		str_addf(out, "dst %s, %s ", draw(w, nets, NETS),
+			 draw(w, nets, NETS));
+}
+
 static void put_rule(struct world *w, struct str *out)
 {
 	if (chance(w, 4))
 		str_add(out, "intercept i0 ");
-	if (chance(w, 3))
+	if (chance(w, 6))
+		str_add(out, "quic ");
+	else if (chance(w, 3))
 		str_add(out, chance(w, 2) ? "tcp " : "udp ");
 	if (chance(w, 3))
 		str_addf(out, "src %s ", draw(w, nets, NETS));
-	if (!chance(w, 3))
-		str_addf(out, "dst %s, %s ", draw(w, nets, NETS),
-			 draw(w, nets, NETS));
+	put_whom(w, out);
 	if (chance(w, 3))
 		str_addf(out, "port %s ", draw(w, ports, PORTS));
 	else
@@ -216,7 +239,11 @@ static struct config *draw_config(struct world *w, struct str *text)
 	str_reset(text);
 	for (unsigned i = 0; i < intercepts; i++)
 		put_intercept(w, text, (int)i);
-	str_add(text, "upstream out { via direct; source client }\nrules {\n");
+	str_addf(text,
+		 "list n0 { domain a.example }\n"
+		 "list n1 { domain *.b.example; net %s }\n"
+		 "upstream out { via direct; source client }\nrules {\n",
+		 draw(w, nets, NETS));
 	for (unsigned i = rnd_draw(&w->rnd, 5); i > 0; i--)
 		put_rule(w, text);
 	str_addf(text, "default -> %s\n}\n", draw(w, targets, 4));

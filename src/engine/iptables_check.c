@@ -65,7 +65,7 @@ static int check_rules(const struct config *c, struct err *e)
 
 	for (size_t i = 0; i < s.count && !error; i++) {
 		const struct rule *r = s.of[i].rule;
-		size_t count = r ? count_excess(&r->src, &r->dst) : 0;
+		size_t count = r ? count_excess(&r->src, eval_rule_dst(r)) : 0;
 
 		if (count)
 			error = refuse_set("the rule", "", r->at.line, count,

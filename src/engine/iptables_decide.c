@@ -185,7 +185,7 @@ static void put_selection(struct render *r, const char *chain,
 	if (s->rule) {
 		const struct condition c = {
 			.src = &s->rule->src,
-			.dst = &s->rule->dst,
+			.dst = eval_rule_dst(s->rule),
 			.protos = s->rule->protos,
 			.ports = s->rule->has_ports ? &s->rule->ports : NULL,
 		};

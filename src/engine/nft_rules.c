@@ -120,12 +120,13 @@ static void put_verdict(struct nft_text *t, const struct line *l)
 static void put_line(struct nft_text *t, const struct line *l)
 {
 	const struct rule *r = l->selection->rule;
+	const struct net_expr *dst = eval_rule_dst(r);
 
 	str_add(t->out, "\t\t");
 	if (r->src.count)
 		nft_put_nets(&t->sets, &r->src.set, l->family, "saddr", t->out);
-	if (r->dst.count)
-		nft_put_nets(&t->sets, &r->dst.set, l->family, "daddr", t->out);
+	if (dst)
+		nft_put_nets(&t->sets, &dst->set, l->family, "daddr", t->out);
 	str_addf(t->out, "meta l4proto %s ", nft_proto_key[l->proto]);
 	if (r->has_ports) {
 		str_add(t->out, "th dport ");
@@ -141,11 +142,12 @@ static void put_selection(struct nft_text *t, const struct selection *s,
 			  const char *take)
 {
 	const struct rule *r = s->rule;
-	bool has_addresses = r->src.count || r->dst.count;
+	const struct net_expr *dst = eval_rule_dst(r);
+	bool has_addresses = r->src.count || dst;
 
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
 		if ((r->src.count && !nft_has_family(&r->src.set, f)) ||
-		    (r->dst.count && !nft_has_family(&r->dst.set, f)) ||
+		    (dst && !nft_has_family(&dst->set, f)) ||
 		    (!has_addresses && f != FAMILY_V4))
 			continue;
 		for (enum proto p = 0; p < PROTO_COUNT; p++)

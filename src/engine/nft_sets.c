@@ -122,9 +122,11 @@ int nft_sets_init(struct nft_sets *s, const struct config *c)
 			error = add_expr(s, &c->intercepts[i].except_dst);
 	}
 	for (size_t i = 0; i < c->rule_count && !error; i++) {
+		const struct net_expr *dst = eval_rule_dst(&c->rules[i]);
+
 		error = add_expr(s, &c->rules[i].src);
-		if (!error)
-			error = add_expr(s, &c->rules[i].dst);
+		if (!error && dst)
+			error = add_expr(s, dst);
 	}
 	if (error)
 		nft_sets_done(s);

@@ -100,8 +100,15 @@ static inline void rnd_put_intercept(struct rnd *r, unsigned index,
 						 "*:8" };
 	unsigned protos = 1 + rnd_draw(r, 3);
 
-	str_addf(out, "intercept i%u {\nfrom %s\n", index,
-		 rnd_pick(r, links, 5));
+	str_addf(out, "intercept i%u {\n", index);
+	if (rnd_chance(r, 8)) { /* which is no business of the kernel's */
+		str_addf(out, "listen 192.0.2.1:%u\nproxy-protocol from ",
+			 9000 + index);
+		rnd_put_nets(r, out);
+		str_add(out, "\n}\n");
+		return;
+	}
+	str_addf(out, "from %s\n", rnd_pick(r, links, 5));
 	str_addf(out, "tcp %s\n", protos & 1 ? rnd_ports(r) : "off");
 	str_addf(out, "udp %s\n", protos & 2 ? rnd_ports(r) : "off");
 	for (unsigned i = rnd_draw(r, 3); i > 0; i--) {
@@ -121,20 +128,24 @@ static inline void rnd_put_rule(struct rnd *r, unsigned intercepts,
 {
 	static const char *const targets[] = { "out", "direct", "direct log",
 					       "drop", "reject" };
+	/* The last two have names, so that the kernel takes every address. */
+	static const char *const lists[] = { "l0", "empty", "named", "both" };
 	bool has_dst = !rnd_chance(r, 3);
 
 	if (rnd_chance(r, 4))
 		str_addf(out, "intercept i%u ", rnd_draw(r, intercepts));
-	if (rnd_chance(r, 3))
+	if (rnd_chance(r, 8))
+		str_add(out, "quic ");
+	else if (rnd_chance(r, 3))
 		str_add(out, rnd_chance(r, 2) ? "tcp " : "udp ");
 	if (rnd_chance(r, 2)) {
 		str_add(out, "src ");
 		rnd_put_nets(r, out);
 	}
 	if (has_dst && rnd_chance(r, 3)) {
-		str_addf(out, "list %s ", rnd_chance(r, 4) ? "empty" : "l0");
+		str_addf(out, "list %s ", rnd_pick(r, lists, 4));
 	} else if (has_dst) {
-		str_add(out, "dst ");
+		str_add(out, rnd_chance(r, 5) ? "domain a.b dst " : "dst ");
 		rnd_put_nets(r, out);
 	}
 	if (!has_dst || rnd_chance(r, 3)) /* some condition is needed */
@@ -162,7 +173,9 @@ static inline struct config *rnd_config(struct rnd *r, unsigned intercepts,
 	str_reset(text);
 	str_add(text, "list empty { }\nlist l0 { net ");
 	rnd_put_nets(r, text);
-	str_add(text, "}\nupstream out { via direct; source self }\n");
+	str_add(text, "}\nlist named { domain a.test }\n"
+		      "list both { domain b.test; net 10.1.0.0/16 }\n"
+		      "upstream out { via direct; source self }\n");
 	for (unsigned i = 0; i < intercepts; i++)
 		rnd_put_intercept(r, i, text);
 	str_add(text, "rules {\n");

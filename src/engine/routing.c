@@ -6,58 +6,111 @@
 
 #include "base/str.h"
 #include "net/route.h"
+#include "net/rule.h"
 
 #include <errno.h>
+#include <string.h>
 
-enum { RULES_MIN = 3, RULES_ROOM = 4 };
+/* Distance of each rule's priority from PLAN_PRIORITY; see routing.h. */
+enum rule_place { DETOUR, MARKED, LANDING, HOST, ANSWERS };
 
-static bool has_host(const struct config *c)
+enum { RULES_FIXED = 4, RULES_ROOM = RULES_FIXED + UPSTREAMS_MAX };
+
+struct rules {
+	struct ip_rule at[RULES_ROOM]; /* of one family */
+	size_t count;
+};
+
+static struct ip_rule *add_rule(struct rules *rules, const struct config *c,
+				enum family_index f, enum rule_place place)
 {
-	for (size_t i = 0; i < c->intercept_count; i++)
-		if (c->intercepts[i].from_host)
+	static const enum rule_action actions[] = {
+		[DETOUR] = RULE_GOTO,	 [MARKED] = RULE_LOOKUP,
+		[LANDING] = RULE_NOP,	 [HOST] = RULE_LOOKUP,
+		[ANSWERS] = RULE_LOOKUP,
+	};
+	const uint32_t targets[] = {
+		[RULE_LOOKUP] = c->table,
+		[RULE_GOTO] = PLAN_PRIORITY + LANDING,
+		[RULE_NOP] = 0,
+	};
+	struct ip_rule *r = &rules->at[rules->count++];
+
+	*r = (struct ip_rule){
+		.family = plan_family(f),
+		.protocol = PLAN_PROTOCOL,
+		.priority = PLAN_PRIORITY + place,
+		.action = actions[place],
+		.target = targets[actions[place]],
+		.is_from_loopback = place != MARKED && place != LANDING,
+	};
+	return r;
+}
+
+static void add_marked(struct rules *rules, const struct config *c,
+		       enum family_index f, enum rule_place place,
+		       uint32_t mark)
+{
+	struct ip_rule *r = add_rule(rules, c, f, place);
+
+	r->mark = mark;
+	r->mask = c->mask;
+}
+
+static bool has_from(const struct rules *rules, const struct addr *a)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		if (rules->at[i].from.len &&
+		    addr_same_ip(&rules->at[i].from.net, a))
 			return true;
 	return false;
 }
 
-/* Returns how many there are. */
-static int make_rules(const struct config *c, enum family_index f,
-		      struct ip_rule rules[RULES_ROOM])
+/* A server on this host's loopback that is shown the client's address: where
+ * it answers to is elsewhere, by every other route. */
+static bool answers_elsewhere(const struct upstream *u)
 {
-	struct ip_rule like = {
-		.family = plan_family(f),
-		.protocol = PLAN_PROTOCOL,
-		.mask = c->mask,
-	};
+	return u->source == SOURCE_CLIENT && u->has_to &&
+	       addr_is_loopback(&u->to);
+}
 
-	for (uint32_t i = 0; i < RULES_ROOM; i++) {
-		rules[i] = like;
-		rules[i].priority = PLAN_PRIORITY + i;
+static void add_answers(struct rules *rules, const struct config *c,
+			enum family_index f)
+{
+	for (size_t i = 0; i < c->upstream_count; i++) {
+		const struct upstream *u = &c->upstreams[i];
+		struct ip_rule *r;
+
+		if (!answers_elsewhere(u) || u->to.family != plan_family(f) ||
+		    has_from(rules, &u->to))
+			continue;
+		r = add_rule(rules, c, f, ANSWERS);
+		r->from.net = u->to;
+		r->from.net.port = 0;
+		r->from.len = (uint8_t)(8 * addr_ip_len(&u->to));
 	}
-	rules[0].action = RULE_GOTO;
-	rules[0].target = PLAN_PRIORITY + 2;
-	rules[0].mark = c->mark;
-	rules[0].is_from_loopback = true;
-	rules[1].action = RULE_LOOKUP;
-	rules[1].target = c->table;
-	rules[1].mark = c->mark;
-	rules[2].action = RULE_NOP;
-	rules[2].mask = 0;
-	rules[3].action = RULE_LOOKUP;
-	rules[3].target = c->table;
-	rules[3].mark = plan_host_mark(c);
-	rules[3].is_from_loopback = true;
-	return has_host(c) ? RULES_ROOM : RULES_MIN;
+}
+
+static void make_rules(const struct config *c, enum family_index f,
+		       struct rules *out)
+{
+	out->count = 0;
+	add_marked(out, c, f, DETOUR, c->mark);
+	add_marked(out, c, f, MARKED, c->mark);
+	(void)add_rule(out, c, f, LANDING);
+	if (plan_has_host(c))
+		add_marked(out, c, f, HOST, plan_host_mark(c));
+	add_answers(out, c, f);
 }
 
 int routing_check(struct nl *nl, const struct plan *p, struct err *e)
 {
-	struct ip_rule rules[RULES_ROOM];
+	struct rules rules;
 
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
-		int count = make_rules(p->config, f, rules);
-
-		for (int i = 0; i < count && p->has_family[f]; i++) {
-			int clash = route_rule_clash(nl, &rules[i], e);
+		make_rules(p->config, f, &rules);
+		for (size_t i = 0; i < rules.count && p->has_family[f]; i++) {
+			int clash = rule_clash(nl, &rules.at[i], e);
 
 			if (clash)
 				return clash < 0 ? clash : -EEXIST;
@@ -69,12 +122,12 @@ int routing_check(struct nl *nl, const struct plan *p, struct err *e)
 static int install_rule(struct nl *nl, const struct ip_rule *r, unsigned *added,
 			struct err *e)
 {
-	int has = route_has_rule(nl, r, e);
+	int has = rule_has(nl, r, e);
 
 	if (has)
 		return has < 0 ? has : 0;
 	++*added;
-	return route_add_rule(nl, r, e);
+	return rule_add(nl, r, e);
 }
 
 static int install_route(struct nl *nl, const struct plan *p,
@@ -95,17 +148,16 @@ static int install_route(struct nl *nl, const struct plan *p,
 int routing_install(struct nl *nl, const struct plan *p, unsigned *added,
 		    struct err *e)
 {
-	struct ip_rule rules[RULES_ROOM];
+	struct rules rules;
 	int error = 0;
 
 	for (enum family_index f = 0; f < FAMILY_COUNT && !error; f++) {
-		int count = make_rules(p->config, f, rules);
-
 		if (!p->has_family[f])
 			continue;
+		make_rules(p->config, f, &rules);
 		error = install_route(nl, p, f, added, e);
-		for (int i = count - 1; i >= 0 && !error; i--)
-			error = install_rule(nl, &rules[i], added, e);
+		for (size_t i = rules.count; i > 0 && !error; i--)
+			error = install_rule(nl, &rules.at[i - 1], added, e);
 	}
 	return error;
 }
@@ -113,12 +165,16 @@ int routing_install(struct nl *nl, const struct plan *p, unsigned *added,
 int routing_prune(struct nl *nl, const struct plan *p, struct err *e)
 {
 	struct ip_rule keep[FAMILY_COUNT * RULES_ROOM];
+	struct rules rules;
 	size_t count = 0;
 	int error;
 
-	for (enum family_index f = 0; f < FAMILY_COUNT; f++)
-		count += (size_t)make_rules(p->config, f, keep + count);
-	error = route_flush_rules(nl, PLAN_PROTOCOL, keep, count, e);
+	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
+		make_rules(p->config, f, &rules);
+		memcpy(&keep[count], rules.at, rules.count * sizeof(*keep));
+		count += rules.count;
+	}
+	error = rule_flush(nl, PLAN_PROTOCOL, keep, count, e);
 	if (error < 0)
 		return error;
 	return route_flush(nl, PLAN_PROTOCOL, p->config->table, e);
@@ -126,7 +182,7 @@ int routing_prune(struct nl *nl, const struct plan *p, struct err *e)
 
 int routing_remove(struct nl *nl, struct err *e)
 {
-	int error = route_flush_rules(nl, PLAN_PROTOCOL, NULL, 0, e);
+	int error = rule_flush(nl, PLAN_PROTOCOL, NULL, 0, e);
 
 	return error < 0 ? error : route_flush(nl, PLAN_PROTOCOL, 0, e);
 }
@@ -134,7 +190,11 @@ int routing_remove(struct nl *nl, struct err *e)
 static void render_rule(const struct ip_rule *r, const char *ip,
 			struct str *out)
 {
+	char from[ADDR_TEXT_MAX];
+
 	str_addf(out, "%s rule add pref %u", ip, r->priority);
+	if (r->from.len)
+		str_addf(out, " from %s", addr_format_ip(&r->from.net, from));
 	if (r->is_from_loopback)
 		str_add(out, " iif lo");
 	if (r->mask)
@@ -155,19 +215,19 @@ static void render_rule(const struct ip_rule *r, const char *ip,
 
 void routing_render(const struct plan *p, struct str *out)
 {
-	struct ip_rule rules[RULES_ROOM];
+	struct rules rules;
 
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
 		const char *ip = f == FAMILY_V6 ? "ip -6" : "ip";
-		int count = make_rules(p->config, f, rules);
 
 		if (!p->has_family[f])
 			continue;
+		make_rules(p->config, f, &rules);
 		str_addf(out,
 			 "%s route add local default dev lo table %u proto "
 			 "%d\n",
 			 ip, p->config->table, PLAN_PROTOCOL);
-		for (int i = count - 1; i >= 0; i--)
-			render_rule(&rules[i], ip, out);
+		for (size_t i = rules.count; i > 0; i--)
+			render_rule(&rules.at[i - 1], ip, out);
 	}
 }

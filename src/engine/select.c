@@ -43,9 +43,12 @@ static size_t rules_end(const struct config *c, size_t intercept)
 
 static size_t count_selections(const struct config *c)
 {
-	size_t count = c->intercept_count;
+	size_t count = 0;
 
 	for (size_t i = 0; i < c->intercept_count; i++) {
+		if (c->intercepts[i].has_listen)
+			continue;
+		count++; /* the last one */
 		for (size_t r = rules_end(c, i); r > 0; r--)
 			count += is_rule_of(c, r - 1, i);
 	}
@@ -88,17 +91,20 @@ int selections_make(const struct config *c, struct selections *out,
 			       count, SELECTIONS_MAX);
 	out->config = c;
 	out->count = 0;
-	for (size_t i = 0; i < c->intercept_count; i++)
-		add_intercept(out, i);
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		if (!c->intercepts[i].has_listen)
+			add_intercept(out, i);
+	}
 	assert(out->count == count);
 	return 0;
 }
 
 /* --- the conditions ------------------------------------------------------ */
 
+/* NULL or not given: any address. */
 static bool expr_has(const struct net_expr *e, const struct addr *a)
 {
-	return !e->count || net_set_has(&e->set, a);
+	return !e || !e->count || net_set_has(&e->set, a);
 }
 
 bool selection_has_src(const struct config *c, const struct selection *s,
@@ -111,7 +117,7 @@ bool selection_has_src(const struct config *c, const struct selection *s,
 bool selection_has_dst(const struct config *c, const struct selection *s,
 		       const struct addr *dst)
 {
-	return (!s->rule || expr_has(&s->rule->dst, dst)) &&
+	return (!s->rule || expr_has(eval_rule_dst(s->rule), dst)) &&
 	       !net_set_has(&c->intercepts[s->intercept].except_dst.set, dst);
 }
 

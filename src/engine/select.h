@@ -10,6 +10,10 @@
  * intercept.  Rules that make no difference here are left out: for intercept
  * i, the rules behind the last one whose eval_rule_kind() differs from that of
  * the default.  The last selection of an intercept has no rule conditions.
+ *
+ * Names and QUIC are not known here.  A rule that asks for them is a selection
+ * of kind RELAY with its other conditions; that on dst is said by
+ * eval_rule_dst().  An intercept with `listen` makes no selection.
  */
 #ifndef WL_ENGINE_SELECT_H
 #define WL_ENGINE_SELECT_H

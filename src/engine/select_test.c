@@ -56,6 +56,13 @@ static const struct {
 	  LAN WAN OUT "rules { intercept wan port 1 -> drop\n"
 		      "intercept lan port 2 -> reject; default -> out }",
 	  "0:reject:1 0:relay:- 1:drop:0 1:relay:- " },
+	{ "what asks for a name is relayed",
+	  LAN "rules { domain a.b -> drop; port 1 -> drop; quic -> direct }",
+	  "0:relay:0 0:drop:1 0:pass:- " },
+	{ "a listener for proxies selects nothing",
+	  "intercept in { listen 192.0.2.1:80; proxy-protocol from "
+	  "192.0.2.2 }\n" LAN "rules { port 1 -> drop }",
+	  "1:drop:0 1:pass:- " },
 	{ "what is left out is judged for each intercept",
 	  LAN WAN OUT "rules { port 1 -> out\n"
 		      "intercept wan port 2 -> drop; default -> out }",

@@ -2,26 +2,17 @@
 /*
  * check.c - complete the model when the whole text is read.
  *
- * Resolves names, computes the sets that the terms stand for and adds the
- * default rule.  An address expression that is one list only shares the
- * list's set, so that many rules can name one large list.  What is merely
+ * Resolves names, has the sets computed that the terms stand for
+ * (check_files.c, check_sets.c) and adds the default rule.  What is merely
  * doubtful is left to check_warn.c.
  */
 #include "policy/parse.h"
-#include "policy/set.h"
 #include "policy/suggest.h"
-#include "policy/words.h"
-#include "base/arena.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	/* Prefixes copied into sets, all together: 4096 rules that each add
-	 * a network to the same large list must not eat the memory. */
-	RESOLVED_MAX = 4 * 1024 * 1024,
-	NAMES_MAX = LISTS_MAX, /* the largest kind */
-};
+enum { NAMES_MAX = LISTS_MAX /* the largest kind */ };
 
 _Static_assert((int)NAMES_MAX >= (int)UPSTREAMS_MAX &&
 		       (int)NAMES_MAX >= (int)INTERCEPTS_MAX,
@@ -41,9 +32,8 @@ struct checker {
 	struct parser *p;
 	struct config *config;
 	struct names lists, intercepts, upstreams;
-	struct net_set list_sets[LISTS_MAX];
+	struct place fallback_at[UPSTREAMS_MAX];
 	bool is_list_used[LISTS_MAX];
-	size_t resolved;
 };
 
 /* --- names --------------------------------------------------------------- */
@@ -101,7 +91,7 @@ static void report_undefined(struct parser *p, const struct names *n,
 }
 
 /* *index goes in as an index into p->refs and comes out as one of the kind. */
-static void resolve_name(struct checker *ck, const struct names *n,
+static bool resolve_name(struct checker *ck, const struct names *n,
 			 size_t *index)
 {
 	const struct ref *ref = &ck->p->refs[*index];
@@ -109,10 +99,12 @@ static void resolve_name(struct checker *ck, const struct names *n,
 	const struct name *found;
 
 	found = bsearch(&key, n->sorted, n->count, sizeof(key), compare_names);
-	if (found)
-		*index = found->index;
-	else
+	if (!found) {
 		report_undefined(ck->p, n, ref);
+		return false;
+	}
+	*index = found->index;
+	return true;
 }
 
 static void resolve_terms(struct checker *ck, struct net_expr *e)
@@ -121,10 +113,35 @@ static void resolve_terms(struct checker *ck, struct net_expr *e)
 		struct net_term *term = &e->terms[i];
 
 		if (term->kind == NET_TERM_LIST)
-			resolve_name(ck, &ck->lists, &term->list);
+			(void)resolve_name(ck, &ck->lists, &term->list);
 	}
 }
 
+static void resolve_group(struct checker *ck, size_t index)
+{
+	struct group *g = ck->config->upstreams[index].group;
+
+	for (size_t i = 0; i < g->member_count; i++) {
+		const struct ref *ref = &ck->p->refs[g->members[i]];
+
+		if (resolve_name(ck, &ck->upstreams, &g->members[i]))
+			check_member(ck->p, ref, g->members[i]);
+	}
+	ck->fallback_at[index] = ck->p->refs[g->fallback].at;
+	(void)resolve_name(ck, &ck->upstreams, &g->fallback);
+}
+
+static void resolve_rule(struct checker *ck, struct rule *r)
+{
+	if (r->has_intercept)
+		(void)resolve_name(ck, &ck->intercepts, &r->intercept);
+	resolve_terms(ck, &r->src);
+	resolve_terms(ck, &r->dst);
+	(void)resolve_name(ck, &ck->upstreams, &r->upstream);
+}
+
+/* What is not found is told, and stays an index into p->refs: nobody may
+ * follow it then. */
 static void resolve_names(struct checker *ck)
 {
 	struct config *c = ck->config;
@@ -132,112 +149,36 @@ static void resolve_names(struct checker *ck)
 	for (size_t i = 0; i < c->intercept_count; i++) {
 		resolve_terms(ck, &c->intercepts[i].except_src);
 		resolve_terms(ck, &c->intercepts[i].except_dst);
+		resolve_terms(ck, &c->intercepts[i].proxy_from);
 	}
-	for (size_t i = 0; i < c->rule_count; i++) {
-		struct rule *r = &c->rules[i];
-
-		if (r->has_intercept)
-			resolve_name(ck, &ck->intercepts, &r->intercept);
-		resolve_terms(ck, &r->src);
-		resolve_terms(ck, &r->dst);
-		resolve_name(ck, &ck->upstreams, &r->upstream);
+	for (size_t i = 0; i < c->upstream_count; i++) {
+		if (c->upstreams[i].kind == UPSTREAM_GROUP)
+			resolve_group(ck, i);
 	}
+	for (size_t i = 0; i < c->rule_count; i++)
+		resolve_rule(ck, &c->rules[i]);
 }
 
-/* --- sets ---------------------------------------------------------------- */
+/* --- listeners ----------------------------------------------------------- */
 
-/* The prefixes of a term; returns how many. */
-static size_t term_prefixes(const struct checker *ck,
-			    const struct net_term *term,
-			    const struct prefix **out)
+static void check_listeners(struct parser *p)
 {
-	switch (term->kind) {
-	case NET_TERM_PREFIX:
-		*out = &term->prefix;
-		return 1;
-	case NET_TERM_PRIVATE:
-		return private_prefixes(out);
-	case NET_TERM_LIST:
-		break;
-	}
-	*out = ck->list_sets[term->list].prefixes;
-	return ck->list_sets[term->list].count;
-}
+	const struct config *c = p->config;
 
-static bool new_set(struct checker *ck, size_t count, struct net_set *out)
-{
-	out->prefixes = arena_array(ck->config->arena, count ? count : 1,
-				    sizeof(*out->prefixes));
-	if (!out->prefixes)
-		ck->p->is_out_of_memory = true;
-	return out->prefixes;
-}
+	for (size_t i = 1; i < c->intercept_count; i++) {
+		const struct intercept *in = &c->intercepts[i];
 
-static void build_set(struct checker *ck, struct net_expr *e)
-{
-	const struct prefix *prefixes;
-	size_t total = 0, count;
+		for (size_t n = 0; n < i && in->has_listen; n++) {
+			const struct intercept *other = &c->intercepts[n];
 
-	for (size_t i = 0; i < e->count; i++) {
-		total += term_prefixes(ck, &e->terms[i], &prefixes);
-		if (e->terms[i].kind == NET_TERM_LIST)
-			ck->is_list_used[e->terms[i].list] = true;
-	}
-	if (e->count == 1 && e->terms[0].kind == NET_TERM_LIST) {
-		e->set = ck->list_sets[e->terms[0].list];
-		return;
-	}
-	if (total > RESOLVED_MAX - ck->resolved) {
-		(void)report_error(ck->p->report, e->terms[0].at,
-				   "too many networks: all lists that are "
-				   "combined with others count");
-		return;
-	}
-	ck->resolved += total;
-	if (!e->count || !new_set(ck, total, &e->set))
-		return;
-	for (size_t i = 0; i < e->count; i++) {
-		count = term_prefixes(ck, &e->terms[i], &prefixes);
-		if (count)
-			memcpy(e->set.prefixes + e->set.count, prefixes,
-			       count * sizeof(*prefixes));
-		e->set.count += count;
-	}
-	net_set_normalise(&e->set);
-}
-
-static void build_list_sets(struct checker *ck)
-{
-	for (size_t i = 0; i < ck->config->list_count; i++) {
-		const struct list *l = &ck->config->lists[i];
-		struct net_set *s = &ck->list_sets[i];
-
-		if (!l->count || !new_set(ck, l->count, s))
-			continue;
-		memcpy(s->prefixes, l->nets, l->count * sizeof(*l->nets));
-		s->count = l->count;
-		net_set_normalise(s);
-	}
-}
-
-static void build_sets(struct checker *ck)
-{
-	struct config *c = ck->config;
-
-	build_list_sets(ck);
-	for (size_t i = 0; i < c->intercept_count; i++) {
-		struct intercept *in = &c->intercepts[i];
-
-		build_set(ck, &in->except_src);
-		build_set(ck, &in->except_dst);
-		port_set_normalise(&in->except_port);
-		for (size_t proto = 0; proto < PROTO_COUNT; proto++)
-			port_set_normalise(&in->ports[proto]);
-	}
-	for (size_t i = 0; i < c->rule_count; i++) {
-		build_set(ck, &c->rules[i].src);
-		build_set(ck, &c->rules[i].dst);
-		port_set_normalise(&c->rules[i].ports);
+			if (other->has_listen &&
+			    addr_equal(&other->listen, &in->listen))
+				(void)report_error(
+					p->report, in->at,
+					"intercept \"%s\" listens where \"%s\" "
+					"(line %u) does",
+					in->name, other->name, other->at.line);
+		}
 	}
 }
 
@@ -261,6 +202,22 @@ static void add_default(struct parser *p)
 	};
 }
 
+/* Only now is anything followed or fetched: names lead somewhere. */
+static void complete(struct checker *ck)
+{
+	struct parser *p = ck->p;
+
+	check_groups(p, ck->fallback_at);
+	check_secrets(p);
+	check_lists(p);
+	if (p->report->errors || p->is_out_of_memory)
+		return;
+	check_sets(p, ck->is_list_used);
+	add_default(p);
+	if (!p->report->errors && !p->is_out_of_memory)
+		check_warn(p, ck->is_list_used);
+}
+
 void check_config(struct parser *p)
 {
 	struct checker *ck = calloc(1, sizeof(*ck));
@@ -274,13 +231,10 @@ void check_config(struct parser *p)
 	ck->config = c;
 	collect_names(ck);
 	resolve_names(ck);
+	check_listeners(p);
 	if (!c->timeouts.half_closed_ms)
 		c->timeouts.half_closed_ms = c->timeouts.idle_ms;
-	if (!p->report->errors && !p->is_out_of_memory) {
-		build_sets(ck);
-		add_default(p);
-	}
 	if (!p->report->errors && !p->is_out_of_memory)
-		check_warn(p, ck->is_list_used);
+		complete(ck);
 	free(ck);
 }

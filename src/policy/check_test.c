@@ -113,6 +113,101 @@ static const struct doubt {
 	  "intercept a { from eth1; tcp any; except port 80 }\n"
 	  "intercept b { from eth1; tcp 80 }",
 	  NULL },
+	{ "a group nobody uses",
+	  ANY "upstream u { via socks5 a:1 }\ngroup g { members u }",
+	  "t:3:7: warning: group \"g\" is never used" },
+	{ "an upstream that is only a member",
+	  ANY "upstream u { via socks5 a:1 }\ngroup g { members u }\n"
+	      "rules { default -> g }",
+	  NULL },
+	{ "a group that is only a fallback",
+	  ANY "upstream u { via socks5 a:1 }\n"
+	      "group g { members u; fallback h }\ngroup h { members u }\n"
+	      "rules { default -> g }",
+	  NULL },
+	{ "a list of names alone",
+	  ANY "list a { domain x.y }\nrules { list a -> drop }", NULL },
+	{ "a rule for a name behind one for all of its addresses",
+	  ANY "rules {\ndst 10.0.0.0/8 -> drop\n"
+	      "domain a.b dst 10.1.0.0/16 -> direct\n}",
+	  "t:4:1: warning: this rule is never reached: the rule on line 3" },
+	{ "a rule for a name behind one for its protocol",
+	  ANY "rules {\ntcp -> drop\ntcp domain a.b -> direct\n}",
+	  "t:4:1: warning: this rule is never reached: the rule on line 3" },
+	{ "a rule for a name behind one for some addresses",
+	  ANY "rules {\ndst 10.0.0.0/8 -> drop\ndomain a.b -> direct\n}",
+	  NULL },
+	{ "a rule behind one for a name",
+	  ANY "rules {\ndomain a.b -> direct\ndst 10.0.0.0/8 -> drop\n}",
+	  NULL },
+	{ "a rule for QUIC behind one for some of it",
+	  ANY "rules {\nquic domain a.b -> direct\nquic -> drop\n}", NULL },
+	{ "a rule for UDP behind one for QUIC",
+	  ANY "rules {\nquic -> drop\nudp -> reject\n}", NULL },
+	{ "a rule for a list of both behind one for its networks",
+	  ANY "list l { domain x; net 10.1.0.0/16 }\nrules {\n"
+	      "dst 10.0.0.0/8 -> drop\nlist l -> reject\n}",
+	  NULL },
+	{ "a rule behind one for a list of both",
+	  ANY "list l { domain x; net 10.0.0.0/8 }\nrules {\n"
+	      "list l -> drop\ndst 10.1.0.0/16 -> reject\n}",
+	  NULL },
+	{ "a name that is asked for and not looked for",
+	  ANY "sniff { quic }\nrules {\ntcp domain a.b -> drop\n}",
+	  "t:4:1: warning: this rule asks for a name, and \"sniff\" (line 2) "
+	  "leaves out all that could tell it" },
+	{ "QUIC that is asked for and not looked for",
+	  ANY "sniff { tls; http }\nrules {\nquic -> drop\n}",
+	  "t:4:1: warning: this rule asks for QUIC" },
+	{ "a list of both and no name looked for",
+	  ANY "sniff { tls }\nlist l { domain x; net ::1 }\nrules {\n"
+	      "udp list l -> drop\n}",
+	  "t:5:1: warning: this rule asks for a name" },
+	{ "a name that one protocol of two can tell",
+	  ANY "sniff { tls }\nrules {\ndomain a.b -> drop\n}", NULL },
+	{ "nothing that could be asked for",
+	  ANY "sniff { tls }\nrules {\ntcp -> drop\n}", NULL },
+	{ "names before direct",
+	  ANY "rules {\ndomain a.b -> direct\ndefault -> direct\n}", NULL },
+	{ "a proxy beside us, and all that this host opens",
+	  "intercept h { from host; tcp any }\n"
+	  "upstream u { via socks5 127.0.0.1:1080 }\nrules { default -> u }",
+	  "t:2:10: warning: upstream \"u\" is on this host, and intercept "
+	  "\"h\" (line 1) takes this host's traffic: its own connections would "
+	  "come back to it" },
+	{ "a proxy beside us, of IPv6",
+	  "intercept h { from host; tcp any }\n"
+	  "upstream u { via http-connect [::1]:80 }\nrules { default -> u }",
+	  "t:2:10: warning: upstream \"u\" is on this host" },
+	{ "a proxy beside us whose user is excepted",
+	  "intercept h { from host; tcp any; except user proxy }\n"
+	  "upstream u { via socks5 127.0.0.1:1080 }\nrules { default -> u }",
+	  NULL },
+	{ "a proxy beside us whose cgroup is excepted",
+	  "intercept h { from host; tcp any; except cgroup a/b }\n"
+	  "upstream u { via socks5 127.0.0.1:1080 }\nrules { default -> u }",
+	  NULL },
+	{ "a proxy beside us, and others' traffic",
+	  ANY "upstream u { via socks5 127.0.0.1:1080 }\n"
+	      "rules { default -> u }",
+	  NULL },
+	{ "a proxy beside us, and this host's UDP",
+	  "intercept h { from host; udp any }\n"
+	  "upstream u { via socks5 127.0.0.1:1080 }\nrules { default -> u }",
+	  NULL },
+	{ "a server beside us",
+	  "intercept h { from host; tcp any }\n"
+	  "upstream u { via direct; to 127.0.0.1 }\nrules { default -> u }",
+	  NULL },
+	{ "a listener whose rules all say direct",
+	  "intercept a { listen 192.0.2.1:80; proxy-protocol from ::1 }\n"
+	  "rules { default -> direct }",
+	  NULL },
+	{ "a token", ANY "admin { token file:/t }",
+	  "t:2:9: warning: the admin page is not served yet" },
+	{ "a page and its token",
+	  ANY "admin { token file:/t; http 127.0.0.1:1 }",
+	  "t:2:24: warning: the admin page is not served yet" },
 	{ "intercepts on other interfaces",
 	  "intercept a { from eth1; tcp any }\n"
 	  "intercept b { from host; tcp any }\n"

@@ -15,12 +15,18 @@
 
 /* --- things that nobody uses --------------------------------------------- */
 
+/* Its files could hold anything. */
+static bool is_unread(const struct parser *p, const struct list *l)
+{
+	return l->file_count && !p->files;
+}
+
 static void warn_lists(struct parser *p, const bool *is_used)
 {
 	for (size_t i = 0; i < p->config->list_count; i++) {
 		const struct list *l = &p->config->lists[i];
 
-		if (!l->count)
+		if (!l->set.count && !l->names && !is_unread(p, l))
 			(void)report_warning(p->report, l->at,
 					     "list \"%s\" is empty", l->name);
 		if (!is_used[i])
@@ -28,6 +34,13 @@ static void warn_lists(struct parser *p, const bool *is_used)
 					     "list \"%s\" is never used",
 					     l->name);
 	}
+}
+
+static void mark_group(const struct group *g, bool *is_used)
+{
+	for (size_t i = 0; i < g->member_count; i++)
+		is_used[g->members[i]] = true;
+	is_used[g->fallback] = true;
 }
 
 static void warn_upstreams(struct parser *p)
@@ -38,10 +51,18 @@ static void warn_upstreams(struct parser *p)
 	for (size_t i = 0; i < c->rule_count; i++)
 		is_used[c->rules[i].upstream] = true;
 	for (size_t i = UPSTREAM_BUILTIN_COUNT; i < c->upstream_count; i++) {
+		if (c->upstreams[i].kind == UPSTREAM_GROUP)
+			mark_group(c->upstreams[i].group, is_used);
+	}
+	for (size_t i = UPSTREAM_BUILTIN_COUNT; i < c->upstream_count; i++) {
+		const struct upstream *u = &c->upstreams[i];
+
 		if (!is_used[i])
-			(void)report_warning(p->report, c->upstreams[i].at,
-					     "upstream \"%s\" is never used",
-					     c->upstreams[i].name);
+			(void)report_warning(
+				p->report, u->at, "%s \"%s\" is never used",
+				u->kind == UPSTREAM_GROUP ? "group"
+							  : "upstream",
+				u->name);
 	}
 }
 
@@ -98,16 +119,37 @@ static bool covers_ports(const struct rule *outer, const struct rule *inner,
 			       inner->has_ports ? &inner->ports : &all);
 }
 
-static bool covers_rule(const struct rule *outer, const struct rule *inner,
-			size_t *steps)
+/* Might a name bring it flows to any address? */
+static bool has_any_dst(const struct parser *p, const struct rule *r)
 {
+	const struct net_term *term = r->dst.terms;
+
+	return !eval_rule_dst(r) ||
+	       (r->dst.count == 1 && term->kind == NET_TERM_LIST &&
+		is_unread(p, &p->config->lists[term->list]));
+}
+
+static bool covers_dst(const struct parser *p, const struct rule *outer,
+		       const struct rule *inner, size_t *steps)
+{
+	if (has_any_dst(p, inner))
+		return !outer->dst.count;
+	return covers_nets(&outer->dst, &inner->dst, steps);
+}
+
+/* A rule that asks for a name may let any flow go on to the later ones. */
+static bool covers_rule(const struct parser *p, const struct rule *outer,
+			const struct rule *inner, size_t *steps)
+{
+	if (eval_rule_is_open(outer))
+		return false;
 	if (outer->has_intercept &&
 	    !(inner->has_intercept && inner->intercept == outer->intercept))
 		return false;
 	return !(inner->protos & ~outer->protos) &&
 	       covers_ports(outer, inner, steps) &&
 	       covers_nets(&outer->src, &inner->src, steps) &&
-	       covers_nets(&outer->dst, &inner->dst, steps);
+	       covers_dst(p, outer, inner, steps);
 }
 
 static void warn_covered_rules(struct parser *p)
@@ -121,7 +163,8 @@ static void warn_covered_rules(struct parser *p)
 		if (r->is_default)
 			break;
 		before = 0;
-		while (before < i && !covers_rule(&c->rules[before], r, &steps))
+		while (before < i &&
+		       !covers_rule(p, &c->rules[before], r, &steps))
 			before++;
 		steps += before;
 		if (before < i && steps <= COVER_STEPS_MAX)
@@ -130,6 +173,35 @@ static void warn_covered_rules(struct parser *p)
 				"this rule is never reached: the rule on line "
 				"%u takes all of its traffic",
 				c->rules[before].at.line);
+	}
+}
+
+/* --- rules that ask for what nobody looks for ---------------------------- */
+
+static bool can_sniff(const struct config *c, unsigned protos)
+{
+	for (size_t proto = 0; proto < PROTO_COUNT; proto++) {
+		if (protos & 1u << proto && eval_can_sniff(c, proto))
+			return true;
+	}
+	return false;
+}
+
+static void warn_blind_rules(struct parser *p)
+{
+	const struct config *c = p->config;
+
+	for (size_t i = 0; i < c->rule_count; i++) {
+		const struct rule *r = &c->rules[i];
+
+		if (!eval_rule_is_open(r) || can_sniff(c, r->protos))
+			continue;
+		(void)report_warning(p->report, r->at,
+				     "this rule asks for %s, and \"sniff\" "
+				     "(line %u) leaves out all that could tell "
+				     "it",
+				     r->is_quic ? "QUIC" : "a name",
+				     c->sniff.at.line);
 	}
 }
 
@@ -173,7 +245,7 @@ static void warn_direct(struct parser *p)
 		const struct intercept *in = &c->intercepts[i];
 		struct message *m;
 
-		if (in->has_deliver || !is_all_direct(c, i))
+		if (in->has_deliver || in->has_listen || !is_all_direct(c, i))
 			continue;
 		m = report_warning(p->report, in->at,
 				   "intercept \"%s\": every rule for it says "
@@ -185,156 +257,50 @@ static void warn_direct(struct parser *p)
 	}
 }
 
-/* --- intercepts that want the same traffic ------------------------------- */
+/* --- proxies beside us -----------------------------------------------------
+ */
 
-static bool is_pattern(const char *name, size_t *len)
+static bool is_beside(const struct upstream *u)
 {
-	*len = strlen(name);
-	if (!*len || name[*len - 1] != '*')
-		return false;
-	--*len;
-	return true;
+	return u->kind > UPSTREAM_DROP && u->has_to && u->to.family &&
+	       addr_is_loopback(&u->to);
 }
 
-/* Can one interface match both? */
-static bool ifnames_meet(const char *a, const char *b)
+/* Does it take what any program of this host opens? */
+static bool takes_own(const struct intercept *i)
 {
-	size_t a_len, b_len, common;
-
-	if (!is_pattern(a, &a_len))
-		return ifname_matches(b, a);
-	if (!is_pattern(b, &b_len))
-		return ifname_matches(a, b);
-	common = a_len < b_len ? a_len : b_len;
-	return strncmp(a, b, common) == 0;
+	return i->from_host && i->ports[PROTO_TCP].count && !i->has_deliver &&
+	       !i->except_user_count && !i->except_cgroup_count;
 }
 
-/* Does each interface that matches inner match outer as well? */
-static bool ifname_covers(const char *outer, const char *inner)
+static void warn_neighbour(struct parser *p, const struct upstream *u)
 {
-	size_t outer_len, inner_len;
+	const struct config *c = p->config;
+	struct message *m;
 
-	if (!is_pattern(inner, &inner_len))
-		return ifname_matches(outer, inner);
-	return is_pattern(outer, &outer_len) && outer_len <= inner_len &&
-	       strncmp(outer, inner, outer_len) == 0;
-}
+	for (size_t i = 0; i < c->intercept_count; i++) {
+		const struct intercept *in = &c->intercepts[i];
 
-static bool sources_meet(const struct intercept *a, const struct intercept *b)
-{
-	for (size_t i = 0; i < a->ifname_count; i++) {
-		for (size_t j = 0; j < b->ifname_count; j++) {
-			if (ifnames_meet(a->ifnames[i], b->ifnames[j]))
-				return true;
-		}
-	}
-	return a->from_host && b->from_host;
-}
-
-static bool source_covers(const struct intercept *outer, const char *inner)
-{
-	for (size_t i = 0; i < outer->ifname_count; i++) {
-		if (ifname_covers(outer->ifnames[i], inner))
-			return true;
-	}
-	return false;
-}
-
-static bool sources_cover(const struct intercept *outer,
-			  const struct intercept *inner)
-{
-	for (size_t i = 0; i < inner->ifname_count; i++) {
-		if (!source_covers(outer, inner->ifnames[i]))
-			return false;
-	}
-	return outer->from_host || !inner->from_host;
-}
-
-static bool has_any_family(const struct intercept *i)
-{
-	return !i->has_deliver || i->deliver.family == AF_UNSPEC;
-}
-
-static bool families_meet(const struct intercept *a, const struct intercept *b)
-{
-	return has_any_family(a) || has_any_family(b) ||
-	       a->deliver.family == b->deliver.family;
-}
-
-static bool families_cover(const struct intercept *outer,
-			   const struct intercept *inner)
-{
-	return has_any_family(outer) ||
-	       (!has_any_family(inner) &&
-		inner->deliver.family == outer->deliver.family);
-}
-
-/* A port of the earlier one that the later one wants too; 0: none. */
-static uint16_t ports_meet(const struct intercept *first,
-			   const struct intercept *later, const char **proto)
-{
-	uint16_t port = 0;
-
-	for (size_t i = 0; i < PROTO_COUNT && !port; i++) {
-		*proto = proto_words[i];
-		port = port_set_meets(&first->ports[i], &later->ports[i],
-				      &first->except_port);
-	}
-	return port && port_set_has(&later->except_port, port) ? 0 : port;
-}
-
-static bool ports_cover(const struct intercept *outer,
-			const struct intercept *inner)
-{
-	return !outer->except_port.count &&
-	       port_set_covers(&outer->ports[PROTO_TCP],
-			       &inner->ports[PROTO_TCP]) &&
-	       port_set_covers(&outer->ports[PROTO_UDP],
-			       &inner->ports[PROTO_UDP]);
-}
-
-static void warn_pair(struct parser *p, const struct intercept *first,
-		      const struct intercept *later)
-{
-	const char *proto = NULL;
-	uint16_t port;
-
-	if (first->except_src.count || first->except_dst.count ||
-	    first->except_user_count || first->except_cgroup_count)
-		return; /* what it excepts goes on to the later one */
-	port = ports_meet(first, later, &proto);
-	if (!port || !sources_meet(first, later) ||
-	    !families_meet(first, later))
+		if (!takes_own(in))
+			continue;
+		m = report_warning(p->report, u->at,
+				   "upstream \"%s\" is on this host, and "
+				   "intercept \"%s\" (line %u) takes this "
+				   "host's traffic: its own connections would "
+				   "come back to it",
+				   u->name, in->name, in->at.line);
+		message_help(m, "except its user or its cgroup");
 		return;
-	if (sources_cover(first, later) && ports_cover(first, later) &&
-	    families_cover(first, later))
-		(void)report_warning(p->report, later->at,
-				     "intercept \"%s\" on line %u is never "
-				     "reached: \"%s\" on line %u takes all of "
-				     "its traffic",
-				     later->name, later->at.line, first->name,
-				     first->at.line);
-	else if (!first->has_deliver && !later->has_deliver)
-		(void)report_warning(p->report, later->at,
-				     "intercept \"%s\" on line %u and \"%s\" "
-				     "on line %u select the same traffic, such "
-				     "as %s port %u; \"%s\" takes it",
-				     later->name, later->at.line, first->name,
-				     first->at.line, proto, port, first->name);
+	}
 }
 
-static void warn_intercepts(struct parser *p)
+static void warn_neighbours(struct parser *p)
 {
 	const struct config *c = p->config;
 
-	if (!c->intercept_count)
-		(void)report_warning(p->report, (struct place){ 0 },
-				     "there is no intercept, so there is "
-				     "nothing to do");
-	for (size_t later = 1; later < c->intercept_count; later++) {
-		for (size_t first = 0; first < later; first++)
-			warn_pair(p, &c->intercepts[first],
-				  &c->intercepts[later]);
+	for (size_t i = UPSTREAM_BUILTIN_COUNT; i < c->upstream_count; i++) {
+		if (is_beside(&c->upstreams[i]))
+			warn_neighbour(p, &c->upstreams[i]);
 	}
 }
 
@@ -344,6 +310,8 @@ void check_warn(struct parser *p, const bool *is_list_used)
 	warn_upstreams(p);
 	warn_idle_rules(p);
 	warn_covered_rules(p);
+	warn_blind_rules(p);
 	warn_direct(p);
-	warn_intercepts(p);
+	warn_neighbours(p);
+	check_meet(p);
 }

@@ -2,11 +2,13 @@
 /*
  * config_fuzz.c - any bytes as a configuration (libFuzzer).
  *
- * Reading never crashes.  What is read and printed reads as the same again
- * and prints as the same text; what is formatted reads as the same, and
- * formatting it once more changes nothing.
+ * A text is read twice: alone, and with files that hold a little of
+ * everything.  Reading never crashes.  What is read and printed reads as the
+ * same again and prints as the same text; what is formatted reads as the same,
+ * and formatting it once more changes nothing.
  */
 #include "policy/eval.h"
+#include "policy/files_test.h"
 #include "policy/policy.h"
 
 #include <stdlib.h>
@@ -14,10 +16,43 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct config *parse(const char *text, size_t len)
+/* What a path holds depends on its length: names, networks, both, errors. */
+static int read_any(void *ctx, const char *path, struct str *out, struct err *e)
+{
+	static const char *const texts[] = {
+		"example.org\n*.example.org\n",
+		"10.0.0.0/8\n::1 # one\n",
+		".example.org\n192.0.2.1\n0.0.0.0 x.example\n",
+		"",
+		"a b c!\n",
+	};
+	size_t which = strlen(path) % (sizeof(texts) / sizeof(texts[0]) + 1);
+
+	(void)ctx; /* there is no more to know */
+	if (!which)
+		return err_set(e, ENOENT, "cannot read %s", path);
+	str_add(out, texts[which - 1]);
+	return 0;
+}
+
+static int read_any_secret(void *ctx, const struct secret_ref *ref,
+			   struct secret **out, struct err *e)
+{
+	(void)ctx; /* there is no more to know */
+	if (ref->from == SECRET_CREDENTIAL && strlen(ref->name) % 2)
+		return err_set(e, ENOENT, "cannot read %s", ref->name);
+	*out = secret_new(ref->name, strlen(ref->name));
+	return *out ? 0 : err_set(e, ENOMEM, "no memory");
+}
+
+static const struct policy_files any_files = { NULL, read_any,
+					       read_any_secret };
+
+static struct config *parse(const char *text, size_t len,
+			    const struct policy_files *files)
 {
 	struct messages m = { .errors = 0 };
-	struct config *c = config_parse("fuzz", text, len, &m);
+	struct config *c = config_parse_with("fuzz", text, len, files, &m);
 
 	if (!c != (m.errors != 0))
 		abort(); /* NULL and errors go together */
@@ -27,23 +62,24 @@ static struct config *parse(const char *text, size_t len)
 	return c;
 }
 
-static void expect_same(const struct config *c, const struct str *text)
+static void expect_same(const struct config *c, const struct str *text,
+			const struct policy_files *files)
 {
-	struct config *again = parse(str_get(text), text->len);
+	struct config *again = parse(str_get(text), text->len, files);
 
 	if (!again || !config_equal(c, again))
 		abort();
 	config_free(again);
 }
 
-static void try_print(const struct config *c)
+static void try_print(const struct config *c, const struct policy_files *files)
 {
 	struct str first = { .len = 0 }, second = { .len = 0 };
 	struct config *again;
 
 	config_print(c, &first);
-	expect_same(c, &first);
-	again = parse(str_get(&first), first.len);
+	expect_same(c, &first, files);
+	again = parse(str_get(&first), first.len, files);
 	if (!again)
 		abort();
 	config_print(again, &second);
@@ -54,14 +90,15 @@ static void try_print(const struct config *c)
 	str_done(&second);
 }
 
-static void try_format(const struct config *c, const char *text, size_t len)
+static void try_format(const struct config *c, const char *text, size_t len,
+		       const struct policy_files *files)
 {
 	struct str first = { .len = 0 }, second = { .len = 0 };
 	struct messages m = { .errors = 0 };
 
 	if (config_format("fuzz", text, len, &first, &m) < 0)
 		abort();
-	expect_same(c, &first);
+	expect_same(c, &first, files);
 	if (config_format("fuzz", str_get(&first), first.len, &second, &m) < 0)
 		abort();
 	if (first.len != second.len ||
@@ -97,16 +134,22 @@ static void try_eval(const struct config *c)
 	expect_verdict(c, NULL);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void try_text(const char *text, size_t len,
+		     const struct policy_files *files)
 {
-	const char *text = (const char *)data;
-	struct config *c = parse(text, size);
+	struct config *c = parse(text, len, files);
 
 	if (!c)
-		return 0;
-	try_print(c);
-	try_format(c, text, size);
+		return;
+	try_print(c, files);
+	try_format(c, text, len, files);
 	try_eval(c);
 	config_free(c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	try_text((const char *)data, size, NULL);
+	try_text((const char *)data, size, &any_files);
 	return 0;
 }

@@ -2,13 +2,14 @@
 /*
  * domains.h - a set of domain names, for a handful or for a million.
  *
- * Built once, const afterwards, in memory of its own (not the arena: a set is
- * one block, and a million names are tens of megabytes).  An entry is a name
- * alone ("example.org"), every name below it ("*.example.org") or both
- * (".example.org").  A look-up costs one hash over the name from its end and
- * one probe for each label, whatever the number of entries; it compares the
- * bytes, so a hash that meets another decides nothing.  The hash is keyed:
- * names come from the network (T15).
+ * Built once, const afterwards, in memory of its own (not the arena: a million
+ * names are tens of megabytes, and building takes more than what stays).  An
+ * entry is a name alone ("example.org"), every name below it ("*.example.org")
+ * or both (".example.org").  A look-up costs one hash over the name from its
+ * end and one probe for each label, whatever the number of entries; it compares
+ * the bytes, so a hash that meets another decides nothing.  The hash is keyed,
+ * new for each set, since names come from the network (T15); getrandom() is the
+ * one system call of this rank.
  *
  * Names here are in lower case, without a dot at the end.  What is a name at
  * all is said by domain_normalise().
@@ -31,16 +32,21 @@ bool domain_pattern(const char *text, size_t len, char *out);
 
 struct domain_builder; /* collects patterns, any number, any order, twice */
 struct domain_builder *domain_builder_new(void); /* NULL: no memory */
-/* A pattern that domain_pattern() has made.  0 or -ENOMEM. */
+/* A pattern that domain_pattern() has made.  0 or -ENOMEM, also when all names
+ * together have a gigabyte. */
 int domain_builder_add(struct domain_builder *b, const char *pattern);
-/* Ends the builder in any case.  *out is NULL if there was no pattern. */
+/* 0 or -ENOMEM; ends the builder in any case.  *out is NULL if there was no
+ * pattern. */
 int domain_builder_finish(struct domain_builder *b, struct domain_set **out);
 void domain_builder_free(struct domain_builder *b);
 
 /* Is the (normal) name in it?  NULL is the empty set. */
 bool domain_set_has(const struct domain_set *s, const char *name);
+/* Of different names: "a.example" and "*.a.example" are one. */
 size_t domain_set_count(const struct domain_set *s);
 size_t domain_set_bytes(const struct domain_set *s); /* of memory */
+/* The same names in the same forms; what one entry covers of another is not
+ * asked. */
 bool domain_set_equal(const struct domain_set *a, const struct domain_set *b);
 void domain_set_free(struct domain_set *s);
 

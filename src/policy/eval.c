@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * eval.c - the reference evaluator; see eval.h.
+ * eval.c - the reference evaluator; see eval.h.  Rules are in eval_rule.c.
  *
  * Written to be obviously right, not fast: it is what engines are compared
  * with.  Only the look-ups in sets (set.c) are made for large inputs.
@@ -52,9 +52,9 @@ static bool is_special_src(const struct addr *a)
 	       is_v4_mapped(a);
 }
 
-static bool is_special_dst(const struct addr *a)
+bool eval_is_special(const struct addr *dst)
 {
-	return is_special_src(a) || addr_is_link_local(a);
+	return is_special_src(dst) || addr_is_link_local(dst);
 }
 
 static bool is_from(const struct intercept *i, const char *ifname)
@@ -73,12 +73,6 @@ static bool can_deliver(const struct intercept *i, const struct addr *dst)
 {
 	return !i->has_deliver || i->deliver.family == AF_UNSPEC ||
 	       i->deliver.family == dst->family;
-}
-
-static bool is_selected(const struct intercept *i, const struct facts *f)
-{
-	return is_from(i, f->ifname) && can_deliver(i, &f->dst) &&
-	       port_set_has(&i->ports[f->proto], f->dst.port);
 }
 
 static bool is_user_excepted(const struct intercept *i, const char *user)
@@ -110,68 +104,34 @@ static bool is_cgroup_excepted(const struct intercept *i, const char *cgroup)
 
 /* Users and cgroups: only an intercept `from host` has any, and that selects
  * no packet of another host. */
-static bool is_excepted(const struct intercept *i, const struct facts *f)
+static enum miss exception_for(const struct intercept *i, const struct facts *f)
 {
-	return net_set_has(&i->except_src.set, &f->src) ||
-	       net_set_has(&i->except_dst.set, &f->dst) ||
-	       port_set_has(&i->except_port, f->dst.port) ||
-	       is_user_excepted(i, f->user) || is_cgroup_excepted(i, f->cgroup);
+	if (net_set_has(&i->except_src.set, &f->src))
+		return MISS_EXCEPT_SRC;
+	if (net_set_has(&i->except_dst.set, &f->dst))
+		return MISS_EXCEPT_DST;
+	if (port_set_has(&i->except_port, f->dst.port))
+		return MISS_EXCEPT_PORT;
+	if (is_user_excepted(i, f->user))
+		return MISS_EXCEPT_USER;
+	return is_cgroup_excepted(i, f->cgroup) ? MISS_EXCEPT_CGROUP
+						: MISS_NONE;
 }
 
-static bool is_rule_for(const struct rule *r, size_t intercept,
-			enum proto proto, const struct addr *src,
-			const struct addr *dst)
+enum miss eval_intercept(const struct config *c, size_t intercept,
+			 const struct facts *f)
 {
-	return (!r->has_intercept || r->intercept == intercept) &&
-	       (r->protos & 1u << proto) &&
-	       (!r->src.count || net_set_has(&r->src.set, src)) &&
-	       (!r->dst.count || net_set_has(&r->dst.set, dst)) &&
-	       (!r->has_ports || port_set_has(&r->ports, dst->port));
-}
+	const struct intercept *i = &c->intercepts[intercept];
 
-size_t eval_rules(const struct config *c, size_t intercept, enum proto proto,
-		  const struct addr *src, const struct addr *dst)
-{
-	size_t i = 0;
-
-	assert(c->rule_count); /* check.c has put a default at the end */
-	while (i < c->rule_count - 1 &&
-	       !is_rule_for(&c->rules[i], intercept, proto, src, dst))
-		i++;
-	return i;
-}
-
-static enum verdict_kind kind_of_upstream(enum upstream_kind kind)
-{
-	switch (kind) {
-	case UPSTREAM_REJECT:
-		return VERDICT_REJECT;
-	case UPSTREAM_DROP:
-		return VERDICT_DROP;
-	case UPSTREAM_DIRECT:
-	case UPSTREAM_PROXY_V1:
-	case UPSTREAM_PROXY_V2:
-	case UPSTREAM_SOCKS5:
-	case UPSTREAM_HTTP_CONNECT:
-	case UPSTREAM_GROUP:
-		break;
-	}
-	return VERDICT_RELAY;
-}
-
-/* Nobody wrote a rule: relay all, so that what is intercepted is seen. */
-static bool has_no_rules(const struct config *c)
-{
-	return c->rule_count == 1 && !c->rules[0].at.line;
-}
-
-enum verdict_kind eval_rule_kind(const struct config *c, size_t rule)
-{
-	const struct rule *r = &c->rules[rule];
-
-	if (r->upstream == UPSTREAM_DIRECT && !r->is_logged && !has_no_rules(c))
-		return VERDICT_PASS;
-	return kind_of_upstream(c->upstreams[r->upstream].kind);
+	if (i->has_listen)
+		return MISS_LISTEN;
+	if (!is_from(i, f->ifname))
+		return MISS_FROM;
+	if (!can_deliver(i, &f->dst))
+		return MISS_FAMILY;
+	if (!port_set_has(&i->ports[f->proto], f->dst.port))
+		return MISS_PORT;
+	return exception_for(i, f);
 }
 
 static void take(const struct config *c, size_t intercept,
@@ -198,13 +158,14 @@ static void offer(const struct config *c, const struct facts *f,
 		  struct verdict *out)
 {
 	for (size_t i = 0; i < c->intercept_count; i++) {
-		if (!is_selected(&c->intercepts[i], f))
-			continue;
-		if (!is_excepted(&c->intercepts[i], f)) {
+		enum miss miss = eval_intercept(c, i, f);
+
+		if (miss == MISS_NONE) {
 			take(c, i, f, out);
 			return;
 		}
-		out->reason = PASS_EXCEPT;
+		if (miss >= MISS_EXCEPT_SRC)
+			out->reason = PASS_EXCEPT;
 	}
 }
 
@@ -220,7 +181,7 @@ void eval_packet(const struct config *c, const struct facts *f,
 	*out = v;
 	if (f->is_dst_local)
 		out->reason = PASS_DST_LOCAL;
-	else if (is_special_dst(&f->dst))
+	else if (eval_is_special(&f->dst))
 		out->reason = PASS_DST_SPECIAL;
 	else if (f->ifname && f->is_src_local)
 		out->reason = PASS_SRC_LOCAL;
@@ -260,4 +221,25 @@ const char *pass_reason_name(enum pass_reason reason)
 	static_assert(sizeof(names) / sizeof(names[0]) == PASS_DIRECT + 1,
 		      "every reason has a name");
 	return names[reason];
+}
+
+const char *miss_name(enum miss miss)
+{
+	static const char *const names[] = {
+		[MISS_NONE] = "it takes it",
+		[MISS_LISTEN] = "it takes connections of other proxies",
+		[MISS_FROM] = "it is from elsewhere",
+		[MISS_FAMILY] = "its listener is of the other IP version",
+		[MISS_PORT] = "it does not take this port",
+		[MISS_EXCEPT_SRC] = "it excepts the source",
+		[MISS_EXCEPT_DST] = "it excepts the destination",
+		[MISS_EXCEPT_PORT] = "it excepts the port",
+		[MISS_EXCEPT_USER] = "it excepts the user",
+		[MISS_EXCEPT_CGROUP] = "it excepts the cgroup",
+	};
+
+	static_assert(sizeof(names) / sizeof(names[0]) ==
+			      MISS_EXCEPT_CGROUP + 1,
+		      "every miss has a name");
+	return names[miss];
 }

@@ -81,6 +81,25 @@ struct verdict {
 void eval_packet(const struct config *c, const struct facts *f,
 		 struct verdict *out);
 
+/* The first reason why an intercept does not take a packet, for people.  From
+ * MISS_EXCEPT_SRC on: it selects the packet, but has an `except` for it. */
+enum miss {
+	MISS_NONE, /* it takes it, if no earlier intercept does */
+	MISS_LISTEN,
+	MISS_FROM,
+	MISS_FAMILY,
+	MISS_PORT,
+	MISS_EXCEPT_SRC,
+	MISS_EXCEPT_DST,
+	MISS_EXCEPT_PORT,
+	MISS_EXCEPT_USER,
+	MISS_EXCEPT_CGROUP,
+};
+
+/* One intercept.  Addresses that always pass are not asked for here. */
+enum miss eval_intercept(const struct config *c, size_t intercept,
+			 const struct facts *f);
+
 /* --- rules --------------------------------------------------------------- */
 
 /* What is known of a flow that an intercept has taken. */
@@ -130,6 +149,10 @@ size_t eval_rules(const struct config *c, size_t intercept, enum proto proto,
 /* Do the rule's conditions ask for a name or for QUIC? */
 bool eval_rule_is_open(const struct rule *r);
 
+/* The rule's condition on the destination, for those who know no names; NULL:
+ * any destination may match, if only because its name may. */
+const struct net_expr *eval_rule_dst(const struct rule *r);
+
 /*
  * What a rule makes of a flow before the relay sees it.  PASS: its upstream is
  * the built-in `direct`, it is not to be logged, and it asks for no name; such
@@ -145,6 +168,11 @@ enum verdict_kind eval_rule_kind(const struct config *c, size_t rule);
  * of this upstream.  RELAY also for the built-in `direct`. */
 enum verdict_kind eval_upstream_kind(const struct upstream *u);
 
+/* A destination that is never intercepted, wherever it is met (T07). */
+bool eval_is_special(const struct addr *dst);
+/* Can it carry UDP?  A group says yes; its members may differ. */
+bool eval_upstream_has_udp(const struct upstream *u);
+
 bool net_set_has(const struct net_set *s, const struct addr *a); /* log n */
 bool port_set_has(const struct port_set *s, uint16_t port);
 /* "eth1" against "eth1" or "eth*". */
@@ -152,6 +180,7 @@ bool ifname_matches(const char *pattern, const char *ifname);
 
 const char *verdict_name(enum verdict_kind kind);
 const char *mismatch_name(enum mismatch m); /* "the name is not in it" */
+const char *miss_name(enum miss miss);	    /* "it excepts the port" */
 const char *pass_reason_name(enum pass_reason reason);
 
 #endif

@@ -302,7 +302,7 @@ static size_t find_group(const struct layout *l, size_t at)
 }
 
 static struct paragraph measure_group(const struct layout *l, size_t from,
-				  size_t end)
+				      size_t end)
 {
 	struct paragraph g = { 0 };
 

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * large_test.c - what a million networks come to, and where the text ends.
+ * large_test.c - what a million networks or names come to, and where the text
+ * ends.
  *
  * Nothing is timed here; what takes a square of its input does not end.
  */
+#include "policy/domains.h"
 #include "policy/eval.h"
 #include "policy/policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,6 +112,59 @@ static void test_million(void **state)
 	str_done(&text);
 }
 
+/* --- names --------------------------------------------------------------- */
+
+/* A file of a million names and one network. */
+static int names_file(void *ctx, const char *path, struct str *out,
+		      struct err *e)
+{
+	(void)ctx;  /* unused */
+	(void)path; /* there is one only */
+	(void)e;    /* nothing fails */
+	for (unsigned i = 0; i < NETS; i++)
+		str_addf(out, "%sn%06u.example\n", i % 2 ? "*." : "",
+			 (unsigned)((unsigned long long)i * STRIDE % NETS));
+	str_add(out, "192.0.2.0/24\n");
+	return 0;
+}
+
+static void expect_names(const struct config *c)
+{
+	const struct domain_set *s = c->rules[0].domains.set;
+	char name[32];
+
+	assert_int_equal(domain_set_count(s), NETS);
+	assert_int_equal(c->rules[0].dst.set.count, 1);
+	for (unsigned i = 0; i < NETS; i++) {
+		(void)snprintf(
+			name, sizeof(name), "x.n%06u.example",
+			(unsigned)((unsigned long long)i * STRIDE % NETS));
+		if (domain_set_has(s, name) != i % 2 ||
+		    domain_set_has(s, name + 2) == i % 2)
+			fail_msg("%s is wrong", name);
+	}
+}
+
+static void test_million_names(void **state)
+{
+	static const char text[] = "list l { file /names }\n"
+				   "rules { list l -> drop }";
+	const struct policy_files files = { .list = names_file };
+	struct messages m = { .errors = 0 };
+	struct config *c =
+		config_parse_with("t", text, strlen(text), &files, &m);
+
+	(void)state; /* unused */
+	if (!c)
+		print_error("%s", str_get(&m.text));
+	assert_non_null(c);
+	expect_names(c);
+	messages_done(&m);
+	config_free(c);
+}
+
+/* --- the text ------------------------------------------------------------ */
+
 /* Two errors would be no help where the first one says it all. */
 static void expect_error(const struct str *text, const char *says)
 {
@@ -160,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_million),
+		cmocka_unit_test(test_million_names),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_bytes),
 	};

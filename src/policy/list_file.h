@@ -7,11 +7,13 @@
  *	*.example.org		every name below it
  *	.example.org		both
  *	192.0.2.0/24		a network, or an address
- *	0.0.0.0 ads.example	the form of hosts files: the name counts
+ *	0.0.0.0 ads.example	the form of hosts files: the names count,
+ *				an address among them is nothing
  *
- * Pure: text comes from the caller (policy.h, struct policy_files).  The file
- * may be of any size that the caller allows; a line that is none of these is
- * an error with its line number, and at most one error a file is reported.
+ * Lines end with LF or CR LF.  Pure: text comes from the caller (policy.h,
+ * struct policy_files).  The file may be of any size that the caller allows; a
+ * line that is none of these is an error with its line number, and at most one
+ * error a file is reported.
  */
 #ifndef WL_POLICY_LIST_FILE_H
 #define WL_POLICY_LIST_FILE_H

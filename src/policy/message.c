@@ -69,6 +69,7 @@ __attribute__((format(printf, 4, 0))) static struct message *report_add(
 	m->kind = kind;
 	m->at = at;
 	m->order = wanted.order;
+	m->is_line_hidden = false;
 	m->help[0] = '\0';
 	(void)vsnprintf(m->text, sizeof(m->text), fmt, ap); /* may cut */
 	return m;
@@ -109,6 +110,12 @@ void message_help(struct message *m, const char *fmt, ...)
 	va_end(ap);
 }
 
+void message_hide_line(struct message *m)
+{
+	if (m)
+		m->is_line_hidden = true;
+}
+
 /* Walks the lines forwards, as messages are sorted. */
 struct line_walk {
 	const char *text;
@@ -137,8 +144,19 @@ static void walk_to(struct line_walk *w, uint32_t line)
 	}
 }
 
-static void render_message(const struct message *m, const char *file,
-			   struct line_walk *w, struct str *out)
+/* A line that one message must not show is shown by none. */
+static bool is_line_shown(const struct report *r, uint32_t line)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->kept[i].is_line_hidden && r->kept[i].at.line == line)
+			return false;
+	}
+	return line;
+}
+
+static void render_message(const struct message *m, bool is_shown,
+			   const char *file, struct line_walk *w,
+			   struct str *out)
 {
 	static const char *const kinds[] = {
 		[MESSAGE_ERROR] = "error",
@@ -151,7 +169,7 @@ static void render_message(const struct message *m, const char *file,
 	str_addf(out, ": %s: ", kinds[m->kind]);
 	excerpt_text(out, m->text, strlen(m->text));
 	str_add(out, "\n");
-	if (m->at.line) {
+	if (is_shown) {
 		walk_to(w, m->at.line);
 		excerpt_line(out, w->text + w->start, line_length(w), m->at);
 	}
@@ -180,7 +198,9 @@ void report_render(struct report *r, const char *file, const char *text,
 
 	qsort(r->kept, r->count, sizeof(r->kept[0]), compare_messages);
 	for (size_t i = 0; i < r->count; i++) {
-		render_message(&r->kept[i], file, &walk, &out->text);
+		render_message(&r->kept[i],
+			       is_line_shown(r, r->kept[i].at.line), file,
+			       &walk, &out->text);
 		errors += r->kept[i].kind == MESSAGE_ERROR;
 	}
 	render_rest(errors, r->errors, "error", &out->text);

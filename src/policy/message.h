@@ -16,8 +16,9 @@ enum { MESSAGE_TEXT_MAX = 768, MESSAGE_HELP_MAX = 512 };
 
 struct message {
 	enum message_kind kind;
-	struct place at; /* line 0: about the whole file */
-	size_t order;	 /* of arrival, to sort equal places */
+	struct place at;     /* line 0: about the whole file */
+	size_t order;	     /* of arrival, to sort equal places */
+	bool is_line_hidden; /* what stands there is not ours to show */
 	char text[MESSAGE_TEXT_MAX];
 	char help[MESSAGE_HELP_MAX];
 };
@@ -39,6 +40,9 @@ struct message *report_warning(struct report *r, struct place at,
 /* A line below the caret.  m may be NULL. */
 void message_help(struct message *m, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* The line holds what may be a secret: no message shows it.  m may be NULL. */
+void message_hide_line(struct message *m);
 
 /* Sorts, and appends to out->text. */
 void report_render(struct report *r, const char *file, const char *text,

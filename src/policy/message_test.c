@@ -40,8 +40,8 @@ static const struct picture {
 	  "    a\\xe2\\x80\\xaeb {}\n"
 	  "    ^~~~~~~~~~~~~~\n"
 	  "    one of: engine, on-failure, mark, table, workers, port, log, "
-	  "timeouts, limits, list, intercept, upstream, rules, admin, sniff, "
-	  "group, cluster\n" },
+	  "timeouts, limits, list, intercept, upstream, group, sniff, rules, "
+	  "admin, cluster\n" },
 	{ "what is missing at the end of a line is shown behind it",
 	  "engine nft;table",
 	  "w.conf:1:17: error: \"table\" needs the number of a routing "
@@ -71,6 +71,14 @@ static const struct picture {
 	  "\"1\" is a number\n"
 	  "    list a { net 1 }\n"
 	  "                 ^\n" },
+	{ "a line that may hold a secret is shown by no message",
+	  "upstream u { via socks5 a; user b; password hunter2 }",
+	  "w.conf:1:25: error: \"socks5\" needs a host and a port, not \"a\"\n"
+	  "    did you mean \"a:PORT\"?\n"
+	  "w.conf:1:45: error: \"password\" cannot be read like this: it does "
+	  "not say where the secret is\n"
+	  "    write file:/PATH or credential:NAME; a secret itself never "
+	  "stands in this file\n" },
 };
 
 static void test_pictures(void **state)

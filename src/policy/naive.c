@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+/* --- addresses and ports ------------------------------------------------- */
+
 static bool is_in(const struct prefix *p, const struct addr *a)
 {
 	bool is_equal = p->net.family == a->family;
@@ -61,6 +63,8 @@ static bool naive_ports(const struct port_set *s, uint16_t port)
 	}
 	return false;
 }
+
+/* --- intercepts ---------------------------------------------------------- */
 
 static bool naive_from(const struct intercept *in, const char *ifname)
 {
@@ -115,7 +119,7 @@ static int naive_intercept(const struct config *c, const struct facts *f,
 	for (size_t i = 0; i < c->intercept_count; i++) {
 		const struct intercept *in = &c->intercepts[i];
 
-		if (!naive_from(in, f->ifname) ||
+		if (in->has_listen || !naive_from(in, f->ifname) ||
 		    !naive_ports(&in->ports[f->proto], f->dst.port))
 			continue;
 		if (in->has_deliver && in->deliver.family &&
@@ -132,26 +136,99 @@ static int naive_intercept(const struct config *c, const struct facts *f,
 	return -1;
 }
 
-static int naive_rule(const struct config *c, size_t intercept,
-		      const struct facts *f)
+/* --- names --------------------------------------------------------------- */
+
+/* Is `name` the text's name ("a.b"), below it ("*.a.b"), or either (".a.b")? */
+static bool naive_is_named(const char *text, const char *name)
+{
+	size_t len = strlen(name), tail;
+
+	if (text[0] != '*' && text[0] != '.')
+		return strcmp(text, name) == 0;
+	if (text[0] == '.' && strcmp(text + 1, name) == 0)
+		return true;
+	text += text[0] == '*';
+	tail = strlen(text);
+	return len > tail && strcmp(name + len - tail, text) == 0;
+}
+
+static bool naive_names(const struct domain_term *terms, size_t count,
+			const char *name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (naive_is_named(terms[i].text, name))
+			return true;
+	}
+	return false;
+}
+
+/* The list of `list NAME`, if it has names, or NULL. */
+static const struct list *naive_list(const struct config *c,
+				     const struct rule *r)
+{
+	const struct net_term *t = r->dst.terms;
+
+	if (r->dst.count != 1 || t->kind != NET_TERM_LIST ||
+	    !c->lists[t->list].domain_count || !r->is_dst_or_domain)
+		return NULL;
+	return &c->lists[t->list];
+}
+
+static bool naive_asks_name(const struct config *c, const struct rule *r)
+{
+	return r->domains.count || naive_list(c, r);
+}
+
+static bool naive_is_in(const struct config *c, const struct rule *r,
+			const char *name)
+{
+	const struct list *l = naive_list(c, r);
+
+	if (!name)
+		return false;
+	return l ? naive_names(l->domains, l->domain_count, name)
+		 : naive_names(r->domains.terms, r->domains.count, name);
+}
+
+/* --- rules --------------------------------------------------------------- */
+
+/* Does the rule hold, if its question for the name is answered so? */
+static bool naive_holds(const struct config *c, const struct rule *r,
+			const struct flow_facts *f, bool is_in, bool is_quic)
+{
+	bool is_dst = !r->dst.count || naive_nets(c, &r->dst, f->dst);
+
+	if (r->has_intercept && r->intercept != f->intercept)
+		return false;
+	if (!(r->protos >> f->proto & 1) || (r->is_quic && !is_quic))
+		return false;
+	if (r->src.count && !naive_nets(c, &r->src, f->src))
+		return false;
+	if (r->has_ports && !naive_ports(&r->ports, f->dst->port))
+		return false;
+	if (naive_list(c, r))
+		return is_dst || is_in;
+	return is_dst && (!r->domains.count || is_in);
+}
+
+/* Open is what holds for some answers only. */
+int naive_flow(const struct config *c, const struct flow_facts *f,
+	       bool *is_open)
 {
 	for (size_t i = 0; i < c->rule_count; i++) {
 		const struct rule *r = &c->rules[i];
+		bool is_in = naive_is_in(c, r, f->name);
+		bool may_be_in = f->name ? is_in : naive_asks_name(c, r);
 
-		if (r->has_intercept && r->intercept != intercept)
-			continue;
-		if (!(r->protos >> f->proto & 1))
-			continue;
-		if (r->src.count && !naive_nets(c, &r->src, &f->src))
-			continue;
-		if (r->dst.count && !naive_nets(c, &r->dst, &f->dst))
-			continue;
-		if (r->has_ports && !naive_ports(&r->ports, f->dst.port))
-			continue;
-		return (int)i;
+		*is_open = !naive_holds(c, r, f, is_in, f->is_quic);
+		if (!*is_open ||
+		    (f->is_open && naive_holds(c, r, f, may_be_in, true)))
+			return (int)i;
 	}
 	return -1;
 }
+
+/* --- packets ------------------------------------------------------------- */
 
 /* Did anybody write a rule? */
 static bool has_rules(const struct config *c)
@@ -167,7 +244,8 @@ static bool has_rules(const struct config *c)
 static bool naive_is_direct(const struct config *c, const struct rule *r)
 {
 	return strcmp(c->upstreams[r->upstream].name, "direct") == 0 &&
-	       !r->is_logged && has_rules(c);
+	       !r->is_logged && has_rules(c) && !r->is_quic &&
+	       !naive_asks_name(c, r);
 }
 
 static void naive_take(const struct config *c, const struct facts *f,
@@ -179,13 +257,24 @@ static void naive_take(const struct config *c, const struct facts *f,
 		[UPSTREAM_DROP] = VERDICT_DROP,
 		[UPSTREAM_PROXY_V1] = VERDICT_RELAY,
 		[UPSTREAM_PROXY_V2] = VERDICT_RELAY,
+		[UPSTREAM_SOCKS5] = VERDICT_RELAY,
+		[UPSTREAM_HTTP_CONNECT] = VERDICT_RELAY,
+		[UPSTREAM_GROUP] = VERDICT_RELAY,
 	};
+	const struct flow_facts unseen = { .intercept = (size_t)v->intercept,
+					   .proto = f->proto,
+					   .src = &f->src,
+					   .dst = &f->dst,
+					   .is_open = true };
 	const struct rule *r;
+	bool is_open;
 
-	v->rule = naive_rule(c, (size_t)v->intercept, f);
+	v->rule = naive_flow(c, &unseen, &is_open);
 	r = &c->rules[v->rule];
 	v->upstream = (int)r->upstream;
 	v->kind = kinds[c->upstreams[v->upstream].kind];
+	if (r->is_quic || naive_asks_name(c, r))
+		v->kind = VERDICT_RELAY; /* first bytes are the relay's */
 	if (naive_is_direct(c, r)) {
 		v->kind = VERDICT_PASS;
 		v->reason = PASS_DIRECT;

@@ -14,5 +14,8 @@
 
 /* For packets with ordinary addresses of other hosts. */
 struct verdict naive_verdict(const struct config *c, const struct facts *f);
+/* eval_flow(); the text's own names only, not those of files. */
+int naive_flow(const struct config *c, const struct flow_facts *f,
+	       bool *is_open);
 
 #endif

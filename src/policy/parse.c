@@ -199,13 +199,10 @@ static const struct keyword file_keywords[] = {
 	{ .name = "list", .block = &list_block, .may_repeat = true },
 	{ .name = "intercept", .block = &intercept_block, .may_repeat = true },
 	{ .name = "upstream", .block = &upstream_block, .may_repeat = true },
+	{ .name = "group", .block = &group_block, .may_repeat = true },
+	{ .name = "sniff", .block = &sniff_block },
 	{ .name = "rules", .block = &rules_block },
 	{ .name = "admin", .block = &admin_block },
-	{ .name = "sniff",
-	  .later = "names are not learned from the first bytes yet" },
-	{ .name = "group",
-	  .later = "groups of upstreams are not supported yet",
-	  .may_repeat = true },
 	{ .name = "cluster",
 	  .later = "clusters are not supported yet",
 	  .may_repeat = true },
@@ -342,8 +339,11 @@ static void walk(struct parser *p, const struct block *b, void *subject,
 			walk_statement(p, b, subject, seen);
 			break;
 		case STATEMENT_CLOSE:
-			if (open.line)
+			if (open.line) {
+				p->said_block = b;
+				memcpy(p->said, seen, sizeof(seen));
 				return;
+			}
 			(void)report_error(p->report, p->closed,
 					   "this } closes no block");
 			break;
@@ -354,6 +354,14 @@ static void walk(struct parser *p, const struct block *b, void *subject,
 			return;
 		}
 	}
+}
+
+struct place parse_said(const struct parser *p, const char *keyword)
+{
+	const struct keyword *k = find_keyword(p->said_block, keyword);
+
+	assert(k);
+	return p->said[k - p->said_block->keywords];
 }
 
 void parse_file(struct parser *p)

@@ -11,17 +11,27 @@
  * file is found in one run.
  *
  *	parse.c            the walk, and the statements outside of blocks
- *	parse_settings.c   log, timeouts, limits, admin
- *	parse_intercept.c  intercept, list
+ *	parse_settings.c   log, timeouts, limits, sniff, admin
+ *	parse_intercept.c  intercept
  *	parse_owner.c      users and cgroups
+ *	parse_list.c       list
  *	parse_upstream.c   upstream
+ *	parse_group.c      group
  *	parse_rules.c      rules
  *	parse_values.c     numbers, durations, choices, names
  *	parse_nets.c       ports, addresses, networks
+ *	parse_hosts.c      domain names, and proxies by name or address
+ *	parse_files.c      files, secrets
  *
  * Names may be used before they are defined.  Until check.c has resolved
- * them, net_term.list, rule.intercept and rule.upstream are indexes into
- * p->refs.
+ * them, net_term.list, rule.intercept, rule.upstream, group.members and
+ * group.fallback are indexes into p->refs.  The rest of check*.c:
+ *
+ *	check_files.c      what lies outside of the text: lists' files, secrets
+ *	check_sets.c       networks and names as sets
+ *	check_groups.c     who can be a member, circles
+ *	check_warn.c       what is hardly meant
+ *	check_meet.c       the same, of two intercepts
  */
 #ifndef WL_POLICY_PARSE_H
 #define WL_POLICY_PARSE_H
@@ -48,20 +58,19 @@ struct ref {
 	struct place at;
 };
 
-/* What is asked of an `upstream` and of an `intercept` when its block ends;
- * line 0: not said. */
-struct upstream_notes {
-	struct place via, source, to;
-};
+/* What is asked of an `intercept` when its block ends; line 0: not said. */
 struct intercept_notes {
 	struct place user, cgroup; /* behind `except` */
 };
+
+struct block;
 
 struct parser {
 	struct lexer lexer;
 	struct token ahead; /* the token to read next */
 	struct report *report;
 	struct config *config;
+	const struct policy_files *files; /* NULL: nothing is fetched */
 
 	/* the statement at hand */
 	struct word *words;
@@ -74,7 +83,9 @@ struct parser {
 
 	struct ref *refs; /* in the configuration's arena */
 	size_t ref_count;
-	struct upstream_notes upstream;
+	/* Where the keywords of the block that ended last were said. */
+	const struct block *said_block;
+	struct place said[KEYWORDS_MAX];
 	struct intercept_notes intercept;
 	struct place default_at; /* the default rule; line 0: none yet */
 	struct place rules_at;	 /* the word `rules` */
@@ -82,7 +93,6 @@ struct parser {
 };
 
 struct keyword;
-struct block;
 
 /* Reads the words behind the keyword into subject.  False: reported. */
 typedef bool (*keyword_fn)(struct parser *p, const struct keyword *k,
@@ -121,9 +131,12 @@ void *parse_grow(struct parser *p, void *array, size_t count, size_t size);
 /* A copy of text that lives as long as the configuration; never NULL. */
 const char *parse_keep(struct parser *p, const char *text);
 size_t parse_ref(struct parser *p, const struct word *w);
+/* For the close() of a block: where it said the keyword; line 0: nowhere. */
+struct place parse_said(const struct parser *p, const char *keyword);
 
-extern const struct block log_block, timeouts_block, limits_block, admin_block,
-	intercept_block, list_block, upstream_block, rules_block;
+extern const struct block log_block, timeouts_block, limits_block, sniff_block,
+	admin_block, intercept_block, list_block, upstream_block, group_block,
+	rules_block;
 
 /* --- statement.c --------------------------------------------------------- */
 
@@ -155,6 +168,9 @@ bool value_name(struct parser *p, const char *what, const struct word **out);
 bool number_parse(const char *text, uint64_t max, uint64_t *out);
 
 bool field_choice(struct parser *p, const struct keyword *k, void *subject);
+bool field_on(struct parser *p, const struct keyword *k, void *subject);
+/* A word without a value: it is true now. */
+bool field_said(struct parser *p, const struct keyword *k, void *subject);
 bool field_number(struct parser *p, const struct keyword *k, void *subject);
 bool field_duration(struct parser *p, const struct keyword *k, void *subject);
 
@@ -178,6 +194,28 @@ bool value_listener(struct parser *p, const char *what, struct addr *out);
 /* "an address", "a network"...: what text looks like, or NULL. */
 const char *describe_value(const char *text);
 
+/* --- parse_hosts.c ------------------------------------------------------- */
+
+/* HOST:PORT.  A name gives *name, and *out then has its port and no family;
+ * an address gives *name NULL. */
+bool value_host_port(struct parser *p, const char *what, struct addr *out,
+		     const char **name);
+/* Appends; "example.org", "*.example.org", ".example.org". */
+bool value_domains(struct parser *p, struct domain_term **terms, size_t *count);
+
+/* --- parse_files.c ------------------------------------------------------- */
+
+/* Appends paths. */
+bool value_files(struct parser *p, struct list *l);
+/* "file:/ABS/PATH" or "credential:NAME". */
+bool value_secret(struct parser *p, struct secret_ref *out);
+
+/* --- parse_upstream.c ---------------------------------------------------- */
+
+/* The name in front of a block, and a place among the upstreams for it: of an
+ * `upstream` or a `group`.  NULL: reported. */
+struct upstream *parse_new_upstream(struct parser *p, const char *noun);
+
 /* --- parse_owner.c ------------------------------------------------------- */
 
 /* Append to what the intercept excepts. */
@@ -188,7 +226,19 @@ bool value_cgroups(struct parser *p, struct intercept *i);
 
 /* Resolve names, compute sets, add the default rule. */
 void check_config(struct parser *p);
+/* check_groups.c: can this upstream, named there, be a member? */
+void check_member(struct parser *p, const struct ref *ref, size_t member);
+/* The rest, when all names are resolved; fallback_at has a place for each
+ * upstream. */
+void check_groups(struct parser *p, const struct place *fallback_at);
+/* check_files.c: list.set and list.names of each list; secrets. */
+void check_lists(struct parser *p);
+void check_secrets(struct parser *p);
+/* check_sets.c: what terms and ports come to. */
+void check_sets(struct parser *p, bool *is_list_used);
 /* check_warn.c: what is allowed, but hardly meant. */
 void check_warn(struct parser *p, const bool *is_list_used);
+/* check_meet.c: the same, of two intercepts. */
+void check_meet(struct parser *p);
 
 #endif

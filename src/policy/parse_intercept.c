@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parse_intercept.c - `intercept NAME { ... }` and `list NAME { ... }`; see
- * parse.h.  Whether an interface exists is not asked: it may come later.
+ * parse_intercept.c - `intercept NAME { ... }`; see parse.h.
+ *
+ * Whether an interface exists is not asked: it may come later.
  */
 #include "policy/parse.h"
 
 #include <assert.h>
 #include <string.h>
-
-/* --- intercept ----------------------------------------------------------- */
 
 static void *open_intercept(struct parser *p)
 {
@@ -204,6 +203,52 @@ static bool parse_require(struct parser *p, const struct keyword *k,
 	return true;
 }
 
+static bool parse_listen(struct parser *p, const struct keyword *k,
+			 void *subject)
+{
+	struct intercept *i = subject;
+
+	if (!value_addr_port(p, k->name, &i->listen))
+		return false;
+	i->has_listen = true;
+	return true;
+}
+
+/* "from NETS": who may say whose connection it is. */
+static bool parse_proxy_protocol(struct parser *p, const struct keyword *k,
+				 void *subject)
+{
+	static const char *const words[] = { "from", NULL };
+	struct intercept *i = subject;
+	unsigned choice;
+
+	return value_choice(p, k->name, words, &choice) &&
+	       value_nets(p, &i->proxy_from);
+}
+
+/* A plain listener takes connections, not packets. */
+static void check_listen(struct parser *p, const struct intercept *i)
+{
+	static const char *const others[] = { "from",	 "tcp",
+					      "udp",	 "except",
+					      "deliver", "require-listener" };
+
+	for (size_t n = 0; n < sizeof(others) / sizeof(others[0]); n++) {
+		struct place at = parse_said(p, others[n]);
+
+		if (at.line)
+			(void)report_error(p->report, at,
+					   "\"%s\" cannot stand beside "
+					   "\"listen\": other proxies connect "
+					   "there, and no packet is selected",
+					   others[n]);
+	}
+	if (!i->proxy_from.count)
+		(void)report_error(p->report, parse_said(p, "listen"),
+				   "\"listen\" needs \"proxy-protocol from\": "
+				   "who may say whose connections they are");
+}
+
 /* Of forwarded packets nobody knows more than the addresses. */
 static void check_owner(struct parser *p, const struct intercept *i,
 			const char *noun, struct place at)
@@ -219,10 +264,13 @@ static void check_owner(struct parser *p, const struct intercept *i,
 	message_help(m, "other hosts are excepted by address: except src");
 }
 
-static void close_intercept(struct parser *p, void *subject)
+static void check_packets(struct parser *p, const struct intercept *i)
 {
-	const struct intercept *i = subject;
+	struct place proxy = parse_said(p, "proxy-protocol");
 
+	if (proxy.line)
+		(void)report_error(p->report, proxy,
+				   "\"proxy-protocol from\" needs \"listen\"");
 	if (!i->ifname_count && !i->from_host)
 		(void)report_error(p->report, i->at,
 				   "intercept \"%s\" does not say where from: "
@@ -248,6 +296,16 @@ static void close_intercept(struct parser *p, void *subject)
 	check_owner(p, i, "cgroup", p->intercept.cgroup);
 }
 
+static void close_intercept(struct parser *p, void *subject)
+{
+	const struct intercept *i = subject;
+
+	if (i->has_listen)
+		check_listen(p, i);
+	else
+		check_packets(p, i);
+}
+
 static const struct keyword intercept_keywords[] = {
 	{ .name = "from", .parse = parse_from },
 	{ .name = "tcp",
@@ -259,6 +317,8 @@ static const struct keyword intercept_keywords[] = {
 	{ .name = "except", .parse = parse_except, .may_repeat = true },
 	{ .name = "deliver", .parse = parse_deliver },
 	{ .name = "require-listener", .parse = parse_require },
+	{ .name = "listen", .parse = parse_listen },
+	{ .name = "proxy-protocol", .parse = parse_proxy_protocol },
 	{ .name = NULL },
 };
 
@@ -267,88 +327,4 @@ const struct block intercept_block = {
 	.keywords = intercept_keywords,
 	.open = open_intercept,
 	.close = close_intercept,
-};
-
-/* --- list ---------------------------------------------------------------- */
-
-static void *open_list(struct parser *p)
-{
-	static const char *const reserved[] = { "private", "any", "host" };
-	struct config *c = p->config;
-	const struct word *w;
-	struct list *l;
-
-	if (!value_name(p, "a name", &w))
-		return NULL;
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
-		if (strcmp(w->text, reserved[i]) == 0)
-			(void)report_error(p->report, w->at,
-					   "a list cannot be named \"%s\": "
-					   "the word has a meaning already",
-					   w->text);
-	}
-	for (size_t i = 0; i < c->list_count; i++) {
-		if (strcmp(c->lists[i].name, w->text) == 0)
-			(void)report_error(p->report, w->at,
-					   "list \"%s\" is defined twice; "
-					   "first on line %u",
-					   w->text, c->lists[i].at.line);
-	}
-	if (c->list_count == LISTS_MAX) {
-		(void)report_error(p->report, w->at,
-				   "too many lists; %d are allowed", LISTS_MAX);
-		return NULL;
-	}
-	l = parse_grow(p, c->lists, c->list_count, sizeof(*l));
-	if (!l)
-		return NULL;
-	c->lists = l;
-	l += c->list_count++;
-	l->name = parse_keep(p, w->text);
-	l->at = w->at;
-	return l;
-}
-
-static bool parse_list_net(struct parser *p, const struct keyword *k,
-			   void *subject)
-{
-	struct list *l = subject;
-	const struct word *w;
-
-	(void)k; /* has no more to say */
-	do {
-		struct prefix *nets;
-
-		w = word_take_item(p, "addresses or networks");
-		if (!w)
-			return false;
-		nets = parse_grow(p, l->nets, l->count, sizeof(*nets));
-		if (!nets)
-			return false;
-		l->nets = nets;
-		if (!value_prefix(p, w, &nets[l->count]))
-			return false;
-		l->count++;
-	} while (w->has_comma);
-	return true;
-}
-
-static const struct keyword list_keywords[] = {
-	{ .name = "net", .parse = parse_list_net, .may_repeat = true },
-	{ .name = "domain",
-	  .later = "lists of domains are not supported yet",
-	  .may_repeat = true },
-	{ .name = "file",
-	  .later = "lists of domains are not supported yet",
-	  .may_repeat = true },
-	{ .name = "reload",
-	  .later = "lists of domains are not supported yet",
-	  .may_repeat = true },
-	{ .name = NULL },
-};
-
-const struct block list_block = {
-	.noun = "list",
-	.keywords = list_keywords,
-	.open = open_list,
 };

@@ -8,10 +8,19 @@
  * of a file depend on the machine that reads it.
  */
 #include "policy/parse.h"
+#include "policy/domains.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Of more than one part: a word alone could be anything. */
+static bool is_domain(const char *text)
+{
+	char pattern[HOST_TEXT_MAX];
+
+	return strchr(text, '.') && domain_pattern(text, strlen(text), pattern);
+}
 
 const char *describe_value(const char *text)
 {
@@ -29,6 +38,8 @@ const char *describe_value(const char *text)
 		return "a network";
 	if (addr_parse(text, &addr) == 0)
 		return "an address with a port";
+	if (is_domain(text))
+		return "a domain name";
 	return NULL;
 }
 

@@ -3,15 +3,7 @@
  * parse_owner_test.c - `except user` and `except cgroup`: what is kept of
  * the words, and what is said about those that cannot be meant.
  */
-#include "policy/policy.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "policy/texts_test.h"
 
 #define HOST(body) "intercept a { from host; tcp any\n" body " }"
 #define TEN(x)	   x x x x x x x x x x
@@ -77,9 +69,7 @@ static void test_kept(void **state)
 	}
 }
 
-static const struct wrong {
-	const char *name, *text, *place, *says, *help; /* help may be NULL */
-} wrongs[] = {
+static const struct wrong_text wrongs[] = {
 	{ "a user without this host",
 	  "intercept a { from eth0; tcp any; except user root }", "1:42",
 	  "\"except user\" needs \"from host\": what arrives from an interface "
@@ -146,31 +136,8 @@ static const struct wrong {
 
 static void test_wrong(void **state)
 {
-	size_t failures = 0;
-
 	(void)state; /* unused */
-	for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
-		const struct wrong *w = &wrongs[i];
-		struct messages m = { .errors = 0 };
-		char place[64];
-		struct config *c =
-			config_parse("t", w->text, strlen(w->text), &m);
-		const char *text = str_get(&m.text);
-
-		(void)snprintf(place, sizeof(place),
-			       "t:%s: error: ", w->place); /* fits */
-		if (c || m.errors != 1 ||
-		    strncmp(text, place, strlen(place)) != 0 ||
-		    !strstr(text, w->says) ||
-		    (w->help && !strstr(text, w->help))) {
-			print_error("%s: expected %s%s\nand got:\n%s", w->name,
-				    place, w->says, text);
-			failures++;
-		}
-		config_free(c);
-		messages_done(&m);
-	}
-	assert_int_equal(failures, 0);
+	expect_wrong(wrongs, COUNT_OF(wrongs));
 }
 
 static size_t count_errors(const char *keyword, size_t count)

@@ -9,14 +9,23 @@
 
 #include <string.h>
 
+/* What a condition is about; of each only one can be given. */
+enum {
+	ABOUT_INTERCEPT = 1 << 0,
+	ABOUT_PROTO = 1 << 1,
+	ABOUT_SRC = 1 << 2,
+	ABOUT_DST = 1 << 3,
+	ABOUT_PORT = 1 << 4,
+	ABOUT_NAME = 1 << 5,
+	ABOUT_QUIC = 1 << 6,
+};
+
 struct condition {
 	const char *name;
 	bool (*parse)(struct parser *p, struct rule *r);
-	const char *later; /* instead: why it is refused */
-	unsigned group;	   /* of one group only one can be given */
+	unsigned about;
+	const char *clash; /* "... only one tcp or udp" */
 };
-
-enum { GROUP_INTERCEPT, GROUP_PROTO, GROUP_SRC, GROUP_DST, GROUP_PORT };
 
 static bool condition_intercept(struct parser *p, struct rule *r)
 {
@@ -68,6 +77,7 @@ static bool condition_list(struct parser *p, struct rule *r)
 	term->list = parse_ref(p, w);
 	r->dst.terms = term;
 	r->dst.count = 1;
+	r->is_dst_or_domain = true; /* until check.c knows what is in it */
 	return true;
 }
 
@@ -77,18 +87,56 @@ static bool condition_port(struct parser *p, struct rule *r)
 	return value_ports(p, "port", &r->ports);
 }
 
+static bool condition_domain(struct parser *p, struct rule *r)
+{
+	return value_domains(p, &r->domains.terms, &r->domains.count);
+}
+
+/* That it is UDP is said at the end: `udp` may come before or behind. */
+static bool condition_quic(struct parser *p, struct rule *r)
+{
+	(void)p; /* no words follow */
+	r->is_quic = true;
+	return true;
+}
+
 static const struct condition conditions[] = {
 	{ .name = "intercept",
 	  .parse = condition_intercept,
-	  .group = GROUP_INTERCEPT },
-	{ .name = "tcp", .parse = condition_tcp, .group = GROUP_PROTO },
-	{ .name = "udp", .parse = condition_udp, .group = GROUP_PROTO },
-	{ .name = "src", .parse = condition_src, .group = GROUP_SRC },
-	{ .name = "dst", .parse = condition_dst, .group = GROUP_DST },
-	{ .name = "list", .parse = condition_list, .group = GROUP_DST },
-	{ .name = "port", .parse = condition_port, .group = GROUP_PORT },
-	{ .name = "domain", .later = "rules by domain are not supported yet" },
-	{ .name = "quic", .later = "rules for QUIC are not supported yet" },
+	  .about = ABOUT_INTERCEPT,
+	  .clash = "intercept" },
+	{ .name = "tcp",
+	  .parse = condition_tcp,
+	  .about = ABOUT_PROTO,
+	  .clash = "tcp or udp" },
+	{ .name = "udp",
+	  .parse = condition_udp,
+	  .about = ABOUT_PROTO,
+	  .clash = "tcp or udp" },
+	{ .name = "src",
+	  .parse = condition_src,
+	  .about = ABOUT_SRC,
+	  .clash = "src" },
+	{ .name = "dst",
+	  .parse = condition_dst,
+	  .about = ABOUT_DST,
+	  .clash = "dst or list" },
+	{ .name = "list",
+	  .parse = condition_list,
+	  .about = ABOUT_DST | ABOUT_NAME,
+	  .clash = "dst or list, and one domain or list" },
+	{ .name = "port",
+	  .parse = condition_port,
+	  .about = ABOUT_PORT,
+	  .clash = "port" },
+	{ .name = "domain",
+	  .parse = condition_domain,
+	  .about = ABOUT_NAME,
+	  .clash = "domain or list" },
+	{ .name = "quic",
+	  .parse = condition_quic,
+	  .about = ABOUT_QUIC,
+	  .clash = "quic" },
 };
 
 enum { CONDITION_COUNT = sizeof(conditions) / sizeof(conditions[0]) };
@@ -111,7 +159,7 @@ static const struct condition *find_condition(struct parser *p,
 		m = report_error(p->report, w->at, "\"%s\" is %s; say of what",
 				 w->text, noun);
 		message_help(m, "write src or dst in front of addresses, port "
-				"in front of ports");
+				"in front of ports, domain in front of names");
 		return NULL;
 	}
 	m = report_error(p->report, w->at, "unknown condition \"%s\"", w->text);
@@ -120,7 +168,7 @@ static const struct condition *find_condition(struct parser *p,
 	return NULL;
 }
 
-/* Read one condition; `given` holds the groups that the rule has already. */
+/* Read one condition; `given` is what the rule has conditions on already. */
 static bool parse_condition(struct parser *p, struct rule *r, unsigned *given)
 {
 	const struct word *w = word_take(p, "a condition");
@@ -129,22 +177,31 @@ static bool parse_condition(struct parser *p, struct rule *r, unsigned *given)
 	condition = w ? find_condition(p, w) : NULL;
 	if (!condition)
 		return false;
-	if (condition->later) {
-		(void)report_error(p->report, w->at, "\"%s\": %s", w->text,
-				   condition->later);
+	if (*given & condition->about) {
+		(void)report_error(p->report, w->at,
+				   "\"%s\": a rule can have only one %s",
+				   w->text, condition->clash);
 		return false;
 	}
-	if (*given & 1u << condition->group) {
-		(void)report_error(
-			p->report, w->at, "\"%s\": a rule can have only one %s",
-			w->text,
-			condition->group == GROUP_DST	  ? "dst or list"
-			: condition->group == GROUP_PROTO ? "tcp or udp"
-							  : condition->name);
-		return false;
-	}
-	*given |= 1u << condition->group;
+	*given |= condition->about;
 	return condition->parse(p, r);
+}
+
+/* QUIC is UDP, whether it is said or not. */
+static bool check_quic(struct parser *p, struct rule *r)
+{
+	struct message *m;
+
+	if (!r->is_quic)
+		return true;
+	if (r->protos & 1u << PROTO_UDP) {
+		r->protos = 1u << PROTO_UDP;
+		return true;
+	}
+	m = report_error(p->report, r->at,
+			 "this rule never matches: QUIC is not TCP");
+	message_help(m, "leave out tcp, or quic");
+	return false;
 }
 
 static bool parse_conditions(struct parser *p, struct rule *r)
@@ -172,7 +229,7 @@ static bool parse_conditions(struct parser *p, struct rule *r)
 		if (!parse_condition(p, r, &given))
 			return false;
 	}
-	return true;
+	return check_quic(p, r);
 }
 
 /* "-> UPSTREAM [log]" */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * parse_settings.c - the blocks that only hold values: log, timeouts, limits,
- * admin; see parse.h.
+ * sniff, admin; see parse.h.
  */
 #include "policy/parse.h"
 #include "policy/words.h"
@@ -42,14 +42,53 @@ static bool parse_log_format(struct parser *p, const struct keyword *k,
 static bool parse_http(struct parser *p, const struct keyword *k, void *subject)
 {
 	struct config *c = subject;
-	struct place at = p->words[0].at;
 
 	(void)k; /* has no more to say */
 	if (!value_addr_port(p, "http", &c->admin_http))
 		return false;
 	c->has_admin_http = true;
-	(void)report_warning(p->report, at, "the admin page is not served yet");
 	return true;
+}
+
+static bool parse_token(struct parser *p, const struct keyword *k,
+			void *subject)
+{
+	(void)k; /* has no more to say */
+	return value_secret(p, &((struct config *)subject)->admin_token);
+}
+
+static void close_admin(struct parser *p, void *subject)
+{
+	struct place http = parse_said(p, "http");
+	struct place token = parse_said(p, "token");
+
+	(void)subject; /* its values are judged already */
+	if (http.line || token.line)
+		(void)report_warning(p->report, http.line ? http : token,
+				     "the admin page is not served yet");
+}
+
+static void *open_sniff(struct parser *p)
+{
+	struct sniff *s = &p->config->sniff;
+
+	s->is_tls = s->is_http = s->is_quic = false; /* what is said counts */
+	s->at = p->words[0].at;
+	return s;
+}
+
+static void close_sniff(struct parser *p, void *subject)
+{
+	const struct sniff *s = subject;
+	struct message *m;
+
+	if (s->is_tls || s->is_http || s->is_quic)
+		return;
+	m = report_error(p->report, s->at,
+			 "this block looks for nothing: it needs tls, http or "
+			 "quic");
+	message_help(m, "without the block, names are looked for in all three "
+			"if a rule needs them");
 }
 
 static const struct keyword log_keywords[] = {
@@ -84,6 +123,10 @@ static const struct keyword timeouts_keywords[] = {
 	  .parse = field_duration,
 	  .min = 1,
 	  .field = offsetof(struct config, timeouts.dns_ms) },
+	{ .name = "upstream",
+	  .parse = field_duration,
+	  .min = 1,
+	  .field = offsetof(struct config, timeouts.upstream_ms) },
 	{ .name = "drain",
 	  .parse = field_duration,
 	  .field = offsetof(struct config, timeouts.drain_ms) },
@@ -112,7 +155,24 @@ static const struct keyword limits_keywords[] = {
 
 static const struct keyword admin_keywords[] = {
 	{ .name = "http", .parse = parse_http },
-	{ .name = "token", .later = "the admin page is not served yet" },
+	{ .name = "token", .parse = parse_token },
+	{ .name = NULL },
+};
+
+static const struct keyword sniff_keywords[] = {
+	{ .name = "tls",
+	  .parse = field_said,
+	  .field = offsetof(struct sniff, is_tls) },
+	{ .name = "http",
+	  .parse = field_said,
+	  .field = offsetof(struct sniff, is_http) },
+	{ .name = "quic",
+	  .parse = field_said,
+	  .field = offsetof(struct sniff, is_quic) },
+	{ .name = "wait",
+	  .parse = field_duration,
+	  .min = 1,
+	  .field = offsetof(struct sniff, wait_ms) },
 	{ .name = NULL },
 };
 
@@ -128,7 +188,14 @@ const struct block limits_block = {
 	.noun = "limits",
 	.keywords = limits_keywords,
 };
+const struct block sniff_block = {
+	.noun = "sniff",
+	.keywords = sniff_keywords,
+	.open = open_sniff,
+	.close = close_sniff,
+};
 const struct block admin_block = {
 	.noun = "admin",
 	.keywords = admin_keywords,
+	.close = close_admin,
 };

@@ -213,8 +213,9 @@ bool value_name(struct parser *p, const char *what, const struct word **out)
 	return false;
 }
 
-_Static_assert(sizeof(enum engine_kind) == sizeof(unsigned),
-	       "field_choice() stores an unsigned as any enum");
+_Static_assert(sizeof(enum engine_kind) == sizeof(unsigned) &&
+		       sizeof(bool) == 1,
+	       "what field_*() store through an offset in bytes");
 
 bool field_choice(struct parser *p, const struct keyword *k, void *subject)
 {
@@ -223,6 +224,24 @@ bool field_choice(struct parser *p, const struct keyword *k, void *subject)
 	if (!value_choice(p, k->name, k->choices, &choice))
 		return false;
 	memcpy((char *)subject + k->field, &choice, sizeof(choice));
+	return true;
+}
+
+bool field_on(struct parser *p, const struct keyword *k, void *subject)
+{
+	static const char *const words[] = { "off", "on", NULL };
+	unsigned choice;
+
+	if (!value_choice(p, k->name, words, &choice))
+		return false;
+	((bool *)subject)[k->field] = choice;
+	return true;
+}
+
+bool field_said(struct parser *p, const struct keyword *k, void *subject)
+{
+	(void)p; /* no words follow */
+	((bool *)subject)[k->field] = true;
 	return true;
 }
 

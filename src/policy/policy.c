@@ -6,6 +6,8 @@
  */
 #include "policy/policy.h"
 #include "base/arena.h"
+#include "base/secret.h"
+#include "policy/domains.h"
 #include "policy/parse.h"
 #include "policy/words.h"
 
@@ -64,12 +66,13 @@ static void read_config(struct parser *p, const char *text, size_t len)
 	str_done(&p->bytes);
 }
 
-struct config *config_parse(const char *file, const char *text, size_t len,
-			    struct messages *out)
+struct config *config_parse_with(const char *file, const char *text, size_t len,
+				 const struct policy_files *files,
+				 struct messages *out)
 {
 	struct report *report = calloc(1, sizeof(*report));
 	struct config *c = new_config();
-	struct parser p = { .report = report, .config = c };
+	struct parser p = { .report = report, .config = c, .files = files };
 
 	if (report && c)
 		read_config(&p, text, len);
@@ -87,10 +90,34 @@ struct config *config_parse(const char *file, const char *text, size_t len,
 	return c;
 }
 
+struct config *config_parse(const char *file, const char *text, size_t len,
+			    struct messages *out)
+{
+	return config_parse_with(file, text, len, NULL, out);
+}
+
+/* A rule with `list` only borrows the names. */
+static void free_names(const struct config *c)
+{
+	for (size_t i = 0; i < c->list_count; i++)
+		domain_set_free((struct domain_set *)c->lists[i].names);
+	for (size_t i = 0; i < c->rule_count; i++) {
+		const struct domain_expr *e = &c->rules[i].domains;
+
+		if (e->count)
+			domain_set_free((struct domain_set *)e->set);
+	}
+}
+
 void config_free(struct config *c)
 {
-	if (c)
-		arena_free(c->arena);
+	if (!c)
+		return;
+	free_names(c);
+	for (size_t i = 0; i < c->upstream_count; i++)
+		secret_free(c->upstreams[i].password.secret);
+	secret_free(c->admin_token.secret);
+	arena_free(c->arena);
 }
 
 void messages_done(struct messages *m)

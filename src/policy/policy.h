@@ -60,6 +60,8 @@ void messages_done(struct messages *m);
 /* Canonical text: what is default is left out, one statement a line.
  * config_parse() of it gives an equal model. */
 void config_print(const struct config *c, struct str *out);
+/* One rule of it, without the newline: "udp port 53 -> dns". */
+void config_print_rule(const struct config *c, size_t rule, struct str *out);
 
 /* Where an intercept delivers, as the text says it: "127.0.0.1:3129", or
  * "*:80".  Writes at most ADDR_TEXT_MAX bytes and returns buf. */

@@ -5,10 +5,10 @@
  * Writes statements in a fixed order and leaves out what is default; format.c
  * then aligns them.  Sets are printed as they were written (terms), ports as
  * what they came to.  Long lists are cut into several lines and, where the
- * language lets them repeat, into several statements.
+ * language lets them repeat, into several statements.  print.h has the parts.
  */
+#include "policy/print.h"
 #include "policy/format.h"
-#include "policy/policy.h"
 #include "policy/words.h"
 
 #include <stdio.h>
@@ -19,15 +19,7 @@ enum {
 	STATEMENT_ITEMS = 1000, /* and in the next statement then */
 };
 
-/* A comma separated list on its way out. */
-struct items {
-	struct str *out;
-	const char *again; /* what begins the next statement; NULL: go on */
-	size_t count;
-	size_t line; /* where the line begins in out->text */
-};
-
-static void next_item(struct items *i)
+void print_items_next(struct print_items *i)
 {
 	bool is_full = i->again && i->count && i->count % STATEMENT_ITEMS == 0;
 	bool is_wide = i->out->len - i->line > LINE_COLUMNS;
@@ -43,11 +35,10 @@ static void next_item(struct items *i)
 	i->count++;
 }
 
-/* `head` begins the statement; it can be repeated if `can_repeat`. */
-static struct items begin_items(struct str *out, const char *head,
-				bool can_repeat)
+struct print_items print_items_begin(struct str *out, const char *head,
+				     bool can_repeat)
 {
-	struct items i = { .out = out, .line = out->len };
+	struct print_items i = { .out = out, .line = out->len };
 
 	str_add(out, head);
 	if (can_repeat)
@@ -55,8 +46,7 @@ static struct items begin_items(struct str *out, const char *head,
 	return i;
 }
 
-/* In quotes if it could be read as anything but one bare word. */
-static void print_word(const char *word, struct str *out)
+void print_word(const char *word, struct str *out)
 {
 	if (!word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
 			       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -73,6 +63,16 @@ static void print_word(const char *word, struct str *out)
 	str_add(out, "\"");
 }
 
+void print_secret(const struct secret_ref *s, struct str *out)
+{
+	struct str word = { .len = 0 };
+
+	str_addf(&word, "%s:%s", secret_words[s->from], s->name);
+	print_word(str_get(&word), out);
+	out->is_failed |= !str_ok(&word);
+	str_done(&word);
+}
+
 /* --- values -------------------------------------------------------------- */
 
 static void print_prefix(const struct prefix *p, struct str *out)
@@ -85,7 +85,7 @@ static void print_prefix(const struct prefix *p, struct str *out)
 static void print_ports(const char *head, const struct port_set *s,
 			bool can_repeat, struct str *out)
 {
-	struct items items = begin_items(out, head, can_repeat);
+	struct print_items items = print_items_begin(out, head, can_repeat);
 
 	if (s->count == 1 && s->ranges[0].first == 1 &&
 	    s->ranges[0].last == UINT16_MAX) {
@@ -95,7 +95,7 @@ static void print_ports(const char *head, const struct port_set *s,
 	for (size_t i = 0; i < s->count; i++) {
 		const struct port_range *r = &s->ranges[i];
 
-		next_item(&items);
+		print_items_next(&items);
 		str_addf(out, "%u", r->first);
 		if (r->last != r->first)
 			str_addf(out, "-%u", r->last);
@@ -106,12 +106,12 @@ static void print_nets(const struct config *c, const char *head,
 		       const struct net_expr *e, bool can_repeat,
 		       struct str *out)
 {
-	struct items items = begin_items(out, head, can_repeat);
+	struct print_items items = print_items_begin(out, head, can_repeat);
 
 	for (size_t i = 0; i < e->count; i++) {
 		const struct net_term *term = &e->terms[i];
 
-		next_item(&items);
+		print_items_next(&items);
 		switch (term->kind) {
 		case NET_TERM_PREFIX:
 			print_prefix(&term->prefix, out);
@@ -126,151 +126,53 @@ static void print_nets(const struct config *c, const char *head,
 	}
 }
 
-/* --- settings ------------------------------------------------------------ */
-
-/* A block that is opened by its first statement. */
-struct lazy_block {
-	struct str *out;
-	const char *name;
-	bool is_open;
-};
-
-static void open_lazily(struct lazy_block *b)
-{
-	if (!b->is_open)
-		str_addf(b->out, "\n%s {\n", b->name);
-	b->is_open = true;
-}
-
-static void close_lazily(const struct lazy_block *b)
-{
-	if (b->is_open)
-		str_add(b->out, "}\n");
-}
-
-static void print_settings(const struct config *c, struct str *out)
-{
-	static const struct config zero;
-	struct config standard = zero;
-
-	config_set_defaults(&standard);
-	if (c->engine != standard.engine)
-		str_addf(out, "engine %s\n", engine_words[c->engine]);
-	if (c->on_failure != standard.on_failure)
-		str_addf(out, "on-failure %s\n",
-			 on_failure_words[c->on_failure]);
-	if (c->mark != standard.mark || c->mask != standard.mask)
-		str_addf(out, "mark 0x%x/0x%x\n", c->mark, c->mask);
-	if (c->table != standard.table)
-		str_addf(out, "table %u\n", c->table);
-	if (c->workers != standard.workers)
-		str_addf(out, "workers %u\n", c->workers);
-	if (c->port != standard.port)
-		str_addf(out, "port %u\n", c->port);
-}
-
-static void print_log(const struct log_conf *log, struct str *out)
-{
-	struct lazy_block b = { .out = out, .name = "log" };
-
-	if (log->level != LOG_LEVEL_INFO) {
-		open_lazily(&b);
-		str_addf(out, "level %s\n", log_level_words[log->level]);
-	}
-	if (log->format != LOG_FORMAT_TEXT) {
-		open_lazily(&b);
-		str_addf(out, "format %s\n", log_format_words[log->format]);
-	}
-	if (log->flows_every != 1) {
-		open_lazily(&b);
-		if (log->flows_every)
-			str_addf(out, "flows sampled %u\n", log->flows_every);
-		else
-			str_add(out, "flows off\n");
-	}
-	close_lazily(&b);
-}
-
-static void print_timeouts(const struct timeouts *t, struct str *out)
-{
-	struct lazy_block b = { .out = out, .name = "timeouts" };
-	struct config standard = { .engine = ENGINE_AUTO };
-	const struct timeouts *s = &standard.timeouts;
-	char buf[DURATION_TEXT_MAX];
-
-	config_set_defaults(&standard);
-	const struct {
-		const char *name;
-		uint32_t ms, standard_ms;
-	} rows[] = {
-		{ "connect", t->connect_ms, s->connect_ms },
-		{ "idle", t->idle_ms, s->idle_ms },
-		{ "half-closed", t->half_closed_ms, t->idle_ms },
-		{ "udp", t->udp_ms, s->udp_ms },
-		{ "dns", t->dns_ms, s->dns_ms },
-		{ "drain", t->drain_ms, s->drain_ms },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (rows[i].ms == rows[i].standard_ms)
-			continue;
-		open_lazily(&b);
-		str_addf(out, "%s %s\n", rows[i].name,
-			 duration_format(rows[i].ms, buf));
-	}
-	close_lazily(&b);
-}
-
-static void print_limits(const struct limits *l, struct str *out)
-{
-	struct lazy_block b = { .out = out, .name = "limits" };
-	struct config standard = { .engine = ENGINE_AUTO };
-	const struct limits *s = &standard.limits;
-
-	config_set_defaults(&standard);
-	const struct {
-		const char *name;
-		uint32_t value, standard;
-	} rows[] = {
-		{ "tcp-flows", l->tcp_flows, s->tcp_flows },
-		{ "udp-flows", l->udp_flows, s->udp_flows },
-		{ "udp-per-client", l->udp_per_client, s->udp_per_client },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (rows[i].value == rows[i].standard)
-			continue;
-		open_lazily(&b);
-		str_addf(out, "%s %u\n", rows[i].name, rows[i].value);
-	}
-	close_lazily(&b);
-}
-
 /* --- blocks -------------------------------------------------------------- */
+
+static void print_domains(const char *head, const struct domain_term *terms,
+			  size_t count, bool can_repeat, struct str *out)
+{
+	struct print_items items = print_items_begin(out, head, can_repeat);
+
+	for (size_t i = 0; i < count; i++) {
+		print_items_next(&items);
+		print_word(terms[i].text, out);
+	}
+}
 
 static void print_list(const struct list *l, struct str *out)
 {
-	struct items items;
+	struct print_items items;
 
 	str_addf(out, "\nlist %s {\n", l->name);
 	if (l->count) {
-		items = begin_items(out, "net", true);
+		items = print_items_begin(out, "net", true);
 		for (size_t i = 0; i < l->count; i++) {
-			next_item(&items);
+			print_items_next(&items);
 			print_prefix(&l->nets[i], out);
 		}
 		str_add(out, "\n");
 	}
+	if (l->domain_count) {
+		print_domains("domain", l->domains, l->domain_count, true, out);
+		str_add(out, "\n");
+	}
+	for (size_t i = 0; i < l->file_count; i++) {
+		str_add(out, "file ");
+		print_word(l->files[i].path, out);
+		str_add(out, "\n");
+	}
+	if (l->is_reloaded)
+		str_add(out, "reload on-change\n");
 	str_add(out, "}\n");
 }
 
 static void print_words(const char *head, const char *const *words,
 			size_t count, bool can_repeat, struct str *out)
 {
-	struct items items = begin_items(out, head, can_repeat);
+	struct print_items items = print_items_begin(out, head, can_repeat);
 
 	for (size_t i = 0; i < count; i++) {
-		next_item(&items);
+		print_items_next(&items);
 		print_word(words[i], out);
 	}
 	str_add(out, "\n");
@@ -307,12 +209,21 @@ char *deliver_format(const struct addr *deliver, char *buf)
 	return buf;
 }
 
-static void print_intercept(const struct config *c, const struct intercept *i,
-			    struct str *out)
+static void print_listen(const struct config *c, const struct intercept *i,
+			 struct str *out)
 {
 	char buf[ADDR_TEXT_MAX];
 
-	str_addf(out, "\nintercept %s {\n", i->name);
+	str_addf(out, "listen %s\n", addr_format(&i->listen, buf));
+	print_nets(c, "proxy-protocol from", &i->proxy_from, false, out);
+	str_add(out, "\n");
+}
+
+static void print_packets(const struct config *c, const struct intercept *i,
+			  struct str *out)
+{
+	char buf[ADDR_TEXT_MAX];
+
 	if (i->from_host)
 		str_add(out, "from host\n");
 	else
@@ -328,60 +239,92 @@ static void print_intercept(const struct config *c, const struct intercept *i,
 		str_addf(out, "deliver %s\n", deliver_format(&i->deliver, buf));
 	if (i->require_listener)
 		str_add(out, "require-listener yes\n");
+}
+
+static void print_intercept(const struct config *c, const struct intercept *i,
+			    struct str *out)
+{
+	str_addf(out, "\nintercept %s {\n", i->name);
+	if (i->has_listen)
+		print_listen(c, i, out);
+	else
+		print_packets(c, i, out);
 	str_add(out, "}\n");
 }
 
-static void print_upstream(const struct upstream *u, struct str *out)
-{
-	bool is_proxy =
-		u->kind == UPSTREAM_PROXY_V1 || u->kind == UPSTREAM_PROXY_V2;
-	enum upstream_source standard = is_proxy ? SOURCE_SELF : SOURCE_CLIENT;
-	char buf[ADDR_TEXT_MAX];
+/* --- rules --------------------------------------------------------------- */
 
-	str_addf(out, "\nupstream %s {\nvia %s", u->name, via_words[u->kind]);
-	if (is_proxy)
-		str_addf(out, " %s", addr_format(&u->to, buf));
-	str_add(out, "\n");
-	if (u->source != standard)
-		str_addf(out, "source %s\n", source_words[u->source]);
-	if (u->has_to && !is_proxy)
-		str_addf(out, "to %s\n",
-			 u->to.port ? addr_format(&u->to, buf)
-				    : addr_format_ip(&u->to, buf));
-	str_add(out, "}\n");
+/* A condition is about to be added, behind those that are there. */
+static void next_condition(struct str *out, size_t start)
+{
+	if (out->len > start)
+		str_add(out, " ");
+}
+
+/* `quic` says udp already. */
+static void print_protos(const struct rule *r, size_t start, struct str *out)
+{
+	for (size_t proto = 0; proto < PROTO_COUNT; proto++) {
+		if (r->protos != 1u << proto || r->is_quic)
+			continue;
+		next_condition(out, start);
+		str_add(out, proto_words[proto]);
+	}
+	if (r->is_quic) {
+		next_condition(out, start);
+		str_add(out, "quic");
+	}
+}
+
+static void print_addresses(const struct config *c, const struct rule *r,
+			    size_t start, struct str *out)
+{
+	bool is_list =
+		r->dst.count == 1 && r->dst.terms[0].kind == NET_TERM_LIST;
+
+	/* With a name beside it, `list` would be one name too many. */
+	if (r->domains.count)
+		is_list = false;
+	if (r->src.count) {
+		next_condition(out, start);
+		print_nets(c, "src", &r->src, false, out);
+	}
+	if (r->dst.count) {
+		next_condition(out, start);
+		print_nets(c, is_list ? "list" : "dst", &r->dst, false, out);
+	}
 }
 
 static void print_conditions(const struct config *c, const struct rule *r,
 			     struct str *out)
 {
-	const char *blank = "";
-	bool is_list =
-		r->dst.count == 1 && r->dst.terms[0].kind == NET_TERM_LIST;
+	size_t start = out->len;
 
-	if (r->has_intercept) {
+	if (r->has_intercept)
 		str_addf(out, "intercept %s", c->intercepts[r->intercept].name);
-		blank = " ";
-	}
-	for (size_t proto = 0; proto < PROTO_COUNT; proto++) {
-		if (r->protos != 1u << proto)
-			continue;
-		str_addf(out, "%s%s", blank, proto_words[proto]);
-		blank = " ";
-	}
-	if (r->src.count) {
-		str_add(out, blank);
-		print_nets(c, "src", &r->src, false, out);
-		blank = " ";
-	}
-	if (r->dst.count) {
-		str_add(out, blank);
-		print_nets(c, is_list ? "list" : "dst", &r->dst, false, out);
-		blank = " ";
-	}
+	print_protos(r, start, out);
+	print_addresses(c, r, start, out);
 	if (r->has_ports) {
-		str_add(out, blank);
+		next_condition(out, start);
 		print_ports("port", &r->ports, false, out);
 	}
+	if (r->domains.count) {
+		next_condition(out, start);
+		print_domains("domain", r->domains.terms, r->domains.count,
+			      false, out);
+	}
+}
+
+void config_print_rule(const struct config *c, size_t rule, struct str *out)
+{
+	const struct rule *r = &c->rules[rule];
+
+	if (r->is_default)
+		str_add(out, "default");
+	else
+		print_conditions(c, r, out);
+	str_addf(out, " -> %s%s", c->upstreams[r->upstream].name,
+		 r->is_logged ? " log" : "");
 }
 
 static void print_rules(const struct config *c, struct str *out)
@@ -394,35 +337,21 @@ static void print_rules(const struct config *c, struct str *out)
 		return;
 	str_add(out, "\nrules {\n");
 	for (size_t i = 0; i < count; i++) {
-		const struct rule *r = &c->rules[i];
-
-		if (r->is_default)
-			str_add(out, "default");
-		else
-			print_conditions(c, r, out);
-		str_addf(out, " -> %s%s\n", c->upstreams[r->upstream].name,
-			 r->is_logged ? " log" : "");
+		config_print_rule(c, i, out);
+		str_add(out, "\n");
 	}
 	str_add(out, "}\n");
 }
 
 static void print_plain(const struct config *c, struct str *out)
 {
-	char buf[ADDR_TEXT_MAX];
-
 	print_settings(c, out);
-	print_log(&c->log, out);
-	print_timeouts(&c->timeouts, out);
-	print_limits(&c->limits, out);
-	if (c->has_admin_http)
-		str_addf(out, "\nadmin {\nhttp %s\n}\n",
-			 addr_format(&c->admin_http, buf));
 	for (size_t i = 0; i < c->list_count; i++)
 		print_list(&c->lists[i], out);
 	for (size_t i = 0; i < c->intercept_count; i++)
 		print_intercept(c, &c->intercepts[i], out);
 	for (size_t i = UPSTREAM_BUILTIN_COUNT; i < c->upstream_count; i++)
-		print_upstream(&c->upstreams[i], out);
+		print_upstream(c, &c->upstreams[i], out);
 	print_rules(c, out);
 }
 

@@ -3,9 +3,9 @@
  * random_test.c - configurations that nobody would write.
  *
  * Texts are drawn from the grammar.  Each must be read, print as a text that
- * reads as the same, survive the formatter, and judge random packets as the
- * naive evaluator does (naive.h).  A failure prints its seed; set WAYLAY_SEED
- * to repeat it.
+ * reads as the same, survive the formatter, and judge random packets and flows
+ * as the naive evaluator does (naive.h).  A failure prints its seed; set
+ * WAYLAY_SEED to repeat it.
  */
 #include "policy/eval.h"
 #include "policy/naive.h"
@@ -19,7 +19,9 @@
 
 #include <cmocka.h>
 
-enum { ROUNDS = 400, PACKETS = 100, LISTS = 3, INTERCEPTS = 3, UPSTREAMS = 3 };
+#include "policy/random_text_test.h"
+
+enum { ROUNDS = 400, PACKETS = 100 };
 
 static unsigned short rnd_seed(unsigned short rnd[3])
 {
@@ -28,231 +30,6 @@ static unsigned short rnd_seed(unsigned short rnd[3])
 	rnd[0] = (unsigned short)(given ? atoi(given) : time(NULL));
 	rnd[1] = rnd[2] = 0;
 	return rnd[0];
-}
-
-static unsigned draw(unsigned short rnd[3], unsigned below)
-{
-	return (unsigned)nrand48(rnd) % below;
-}
-
-static const char *pick(unsigned short rnd[3], const char *const *from,
-			size_t count)
-{
-	return from[draw(rnd, (unsigned)count)];
-}
-
-#define PICK(rnd, table) pick(rnd, table, sizeof(table) / sizeof((table)[0]))
-
-/* --- a text -------------------------------------------------------------- */
-
-static const char *const nets[] = {
-	"198.51.100.0/24",
-	"198.51.100.7",
-	"198.51.100.0/30",
-	"203.0.113.0/25",
-	"203.0.113.128/25",
-	"10.0.0.0/8",
-	"2001:db8::/32",
-	"2001:db8::7",
-	"2001:db8:1::/48",
-	"0.0.0.0/0",
-	"::/0",
-	"192.0.2.1",
-};
-
-static void add_nets(unsigned short rnd[3], struct str *out, bool is_pure)
-{
-	unsigned count = 1 + draw(rnd, 4);
-
-	for (unsigned i = 0; i < count; i++) {
-		unsigned kind = is_pure ? 0 : draw(rnd, 6);
-
-		str_add(out, i ? ", " : " ");
-		if (kind < 4)
-			str_add(out, PICK(rnd, nets));
-		else if (kind == 4)
-			str_add(out, "private");
-		else
-			str_addf(out, "l%u", draw(rnd, LISTS));
-	}
-}
-
-static void add_ports(unsigned short rnd[3], struct str *out)
-{
-	unsigned count = 1 + draw(rnd, 3);
-
-	if (!draw(rnd, 4)) {
-		str_add(out, " any");
-		return;
-	}
-	for (unsigned i = 0; i < count; i++) {
-		unsigned first = 1 + draw(rnd, 12);
-
-		str_addf(out, i ? ",\n%u" : " %u", first);
-		if (draw(rnd, 2))
-			str_addf(out, "-%u", first + draw(rnd, 5));
-	}
-}
-
-static void add_settings(unsigned short rnd[3], struct str *out)
-{
-	static const char *const settings[] = {
-		"engine nft\n",
-		"on-failure closed;",
-		"mark 0x10/0x30\n",
-		"table 9\n",
-		"workers 3\n",
-		"port 4000;",
-		"log { level debug; flows sampled 3 }\n",
-		"timeouts { idle 5m; drain 1500ms }\n",
-		"timeouts { half-closed 1d }\n",
-		"limits { udp-flows 7 }\n",
-		"admin { http [::1]:9095 }\n",
-		"log { format json; flows off }",
-	};
-	static const char *const heads[] = { "timeouts", "log" };
-
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		bool is_taken = false;
-
-		for (size_t n = 0; n < 2; n++) {
-			if (strncmp(settings[i], heads[n], strlen(heads[n])) ==
-			    0)
-				is_taken = strstr(str_get(out), heads[n]);
-		}
-		if (!is_taken && draw(rnd, 3) == 0)
-			str_add(out, settings[i]);
-	}
-}
-
-/* Some of them, each once. */
-static void add_owners(unsigned short rnd[3], const char *keyword,
-		       const char *const *owners, struct str *out)
-{
-	for (bool is_open = false; *owners; owners++) {
-		if (draw(rnd, 3))
-			continue;
-		if (!is_open || draw(rnd, 2))
-			str_addf(out, "; except %s %s", keyword, *owners);
-		else
-			str_addf(out, ", %s", *owners);
-		is_open = true;
-	}
-}
-
-static void add_source(unsigned short rnd[3], struct str *out)
-{
-	static const char *const froms[] = { "eth0", "eth1", "eth*, \"a,b\"",
-					     "*", "et*, v0" };
-	static const char *const users[] = { "alice", "1000", "007", "svc$",
-					     NULL };
-	static const char *const cgroups[] = { "/system.slice/",
-					       "system.slice/a.service",
-					       "\"/a b/\"", "user.slice/\\x2d",
-					       NULL };
-
-	if (draw(rnd, 4)) {
-		str_addf(out, "from %s", PICK(rnd, froms));
-		return;
-	}
-	str_add(out, "from host");
-	add_owners(rnd, "user", users, out);
-	add_owners(rnd, "cgroup", cgroups, out);
-}
-
-static void add_intercept(unsigned short rnd[3], unsigned index,
-			  struct str *out)
-{
-	static const char *const listeners[] = { "127.0.0.1:7", "[::1]:7",
-						 "*:7" };
-	unsigned udp = draw(rnd, 3);
-
-	str_addf(out, "intercept i%u { ", index);
-	add_source(rnd, out);
-	str_add(out, "; tcp");
-	add_ports(rnd, out);
-	if (udp)
-		str_add(out, udp == 1 ? "; udp" : "; udp off");
-	if (udp == 1)
-		add_ports(rnd, out);
-	for (unsigned i = draw(rnd, 3); i; i--) {
-		str_addf(out, "; except %s", draw(rnd, 2) ? "src" : "dst");
-		add_nets(rnd, out, false);
-	}
-	if (!draw(rnd, 3)) {
-		str_add(out, "; except port");
-		add_ports(rnd, out);
-	}
-	if (!draw(rnd, 4))
-		str_addf(out, "; deliver %s", PICK(rnd, listeners));
-	str_add(out, " } # intercept\n");
-}
-
-static void add_upstream(unsigned short rnd[3], unsigned index, struct str *out)
-{
-	static const char *const bodies[] = {
-		"via direct",
-		"via direct; source self; to 192.0.2.1",
-		"to [2001:db8::1]:53; via direct",
-		"via reject",
-		"via drop",
-		"via proxy-protocol-v1 192.0.2.1:80; source client",
-		"source self; via proxy-protocol-v2 [2001:db8::1]:80",
-	};
-
-	str_addf(out, "upstream u%u { %s }\n", index, PICK(rnd, bodies));
-}
-
-static void add_rule(unsigned short rnd[3], struct str *out)
-{
-	static const char *const targets[] = { "u0",	     "u1",
-					       "u2",	     "direct",
-					       "direct log", "drop log" };
-	size_t start = out->len;
-
-	if (draw(rnd, 2)) {
-		str_add(out, " src");
-		add_nets(rnd, out, false);
-	}
-	if (!draw(rnd, 3))
-		str_add(out, draw(rnd, 2) ? " tcp" : " udp");
-	if (!draw(rnd, 3))
-		str_addf(out, " list l%u", draw(rnd, LISTS));
-	else if (draw(rnd, 2)) {
-		str_add(out, " dst");
-		add_nets(rnd, out, false);
-	}
-	if (!draw(rnd, 3))
-		str_addf(out, " intercept i%u", draw(rnd, INTERCEPTS));
-	if (!draw(rnd, 3) || out->len == start) {
-		str_add(out, " port");
-		add_ports(rnd, out);
-	}
-	str_addf(out, " -> %s\n", PICK(rnd, targets));
-}
-
-static void draw_text(unsigned short rnd[3], struct str *out)
-{
-	static const char *const ends[] = { "default -> u1 }",
-					    "default -> direct }", "}" };
-
-	add_settings(rnd, out);
-	for (unsigned i = 0; i < LISTS; i++) {
-		str_addf(out, "\nlist l%u { net", i);
-		add_nets(rnd, out, true);
-		str_add(out, " }");
-	}
-	str_add(out, " # lists\n\n");
-	for (unsigned i = 0; i < INTERCEPTS; i++)
-		add_intercept(rnd, i, out);
-	for (unsigned i = 0; i < UPSTREAMS; i++)
-		add_upstream(rnd, i, out);
-	if (!draw(rnd, 8))
-		return;
-	str_add(out, "rules {\n");
-	for (unsigned i = draw(rnd, 6); i; i--)
-		add_rule(rnd, out);
-	str_add(out, PICK(rnd, ends));
 }
 
 /* --- the comparison ------------------------------------------------------ */
@@ -366,6 +143,47 @@ static void expect_verdicts(const struct config *c, unsigned short rnd[3],
 	}
 }
 
+/* --- names --------------------------------------------------------------- */
+
+static void draw_flow(unsigned short rnd[3], const struct packet *p,
+		      struct flow_facts *out)
+{
+	static const char *const names[] = { "a.test",	 "x.a.test", "b.test",
+					     "y.b.test", "test",     "x.test",
+					     "c.test",	 "atest",    NULL };
+
+	*out = (struct flow_facts){ .intercept = draw(rnd, INTERCEPTS),
+				    .proto = p->facts.proto,
+				    .src = &p->facts.src,
+				    .dst = &p->facts.dst,
+				    .is_open = draw(rnd, 2),
+				    .name = PICK(rnd, names) };
+	out->is_quic = out->proto == PROTO_UDP && draw(rnd, 2);
+}
+
+static void expect_flows(const struct config *c, unsigned short rnd[3],
+			 unsigned seed)
+{
+	for (unsigned i = 0; i < PACKETS; i++) {
+		struct flow_facts f;
+		struct packet p;
+		bool is_open, should_be_open;
+		int rule, wanted;
+
+		draw_packet(rnd, &p);
+		draw_flow(rnd, &p, &f);
+		rule = (int)eval_flow(c, &f, &is_open);
+		wanted = naive_flow(c, &f, &should_be_open);
+		if (rule != wanted || is_open != should_be_open)
+			fail_msg("flows differ with WAYLAY_SEED=%u: rule %d%s, "
+				 "not %d%s",
+				 seed, rule, is_open ? " is open" : "", wanted,
+				 should_be_open ? " is open" : "");
+	}
+}
+
+/* --- all of it ----------------------------------------------------------- */
+
 static struct config *parse(const struct str *text, unsigned seed)
 {
 	struct messages m = { .errors = 0 };
@@ -414,6 +232,7 @@ static void test_random(void **state)
 		c = parse(&text, seed);
 		expect_round_trip(c, &text, seed);
 		expect_verdicts(c, rnd, seed);
+		expect_flows(c, rnd, seed);
 		config_free(c);
 		str_done(&text);
 	}

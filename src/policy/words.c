@@ -69,6 +69,32 @@ const char *const proto_words[] = {
 };
 static_assert(COUNT(proto_words) == PROTO_COUNT + 1, "all protocols");
 
+const char *const pipeline_words[] = {
+	[PIPELINE_AUTO] = "auto",
+	[PIPELINE_OFF] = "off",
+	[PIPELINE_ON] = "on",
+	NULL,
+};
+static_assert(COUNT(pipeline_words) == PIPELINE_ON + 2, "all of them");
+
+const char *const balance_words[] = {
+	[BALANCE_FIRST] = "first",
+	[BALANCE_ROUND_ROBIN] = "round-robin",
+	[BALANCE_LEAST_CONN] = "least-conn",
+	[BALANCE_LEAST_LATENCY] = "least-latency",
+	[BALANCE_HASH_CLIENT] = "hash",
+	NULL,
+};
+static_assert(COUNT(balance_words) == BALANCE_HASH_CLIENT + 2, "all of them");
+
+const char *const secret_words[] = {
+	[SECRET_NONE] = "",
+	[SECRET_FILE] = "file",
+	[SECRET_CREDENTIAL] = "credential",
+	NULL,
+};
+static_assert(COUNT(secret_words) == SECRET_CREDENTIAL + 2, "all of them");
+
 const struct duration_unit duration_units[] = {
 	{ "d", 24 * 60 * 60 * 1000 },
 	{ "h", 60 * 60 * 1000 },
@@ -108,8 +134,28 @@ void config_set_defaults(struct config *c)
 	c->timeouts.idle_ms = (2 * 60 + 5) * 60 * 1000;
 	c->timeouts.udp_ms = 2 * 60 * 1000;
 	c->timeouts.dns_ms = 20 * 1000;
+	c->timeouts.upstream_ms = 10 * 1000;
+	c->sniff.is_tls = c->sniff.is_http = c->sniff.is_quic = true;
+	c->sniff.wait_ms = 300;
 	c->limits.udp_flows = 4096;
 	c->limits.udp_per_client = 512;
+}
+
+enum upstream_source source_default(enum upstream_kind kind)
+{
+	switch (kind) {
+	case UPSTREAM_PROXY_V1:
+	case UPSTREAM_PROXY_V2:
+	case UPSTREAM_SOCKS5:
+	case UPSTREAM_HTTP_CONNECT:
+		return SOURCE_SELF;
+	case UPSTREAM_DIRECT:
+	case UPSTREAM_REJECT: /* the rest has none; zero, then */
+	case UPSTREAM_DROP:
+	case UPSTREAM_GROUP:
+		break;
+	}
+	return SOURCE_CLIENT;
 }
 
 #define NET4(bits, ...)                                                        \
