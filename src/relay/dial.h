@@ -15,6 +15,15 @@
  * A proxy's bytes are looked at with MSG_PEEK and taken only as far as they
  * belong to the talk, so that what the server said at once stays in the
  * socket.
+ *
+ * Who is to blame.  Clients choose servers, and must not be able to bring a
+ * proxy down by choosing bad ones.  So a proxy is blamed for what it does
+ * itself: it cannot be reached, says nothing at all, closes, or talks nonsense.
+ * That its answer about a server is late or is no is not its fault.
+ *
+ * A proxy as client.  If the client is the very proxy that its flow would be
+ * sent to, the proxy's own connections are intercepted: the flow would go
+ * round.  It is refused with END_LOOP (T04, T05).
  */
 #ifndef WL_RELAY_DIAL_H
 #define WL_RELAY_DIAL_H
@@ -39,9 +48,13 @@ struct dial {
 	bool can_retry;	  /* the same */
 	bool is_to_blame; /* the same: the upstream, not the server */
 	bool is_pipelined;
+	bool has_to;	    /* the upstream said where to connect */
+	bool is_heard;	    /* the proxy has said something we understood */
 	struct talk *talk;  /* while TALKING is ahead, else NULL */
 	struct addr source; /* what the far side sees; family 0: unknown */
-	struct addr bound;  /* UDP ASSOCIATE: where datagrams go */
+	/* UDP ASSOCIATE: where datagrams go; never the unspecified address
+	 * (R-SOCKS-7). */
+	struct addr bound;
 };
 
 struct dial_request {
@@ -49,11 +62,14 @@ struct dial_request {
 	struct board *board;
 	struct shared *counters;
 	size_t upstream; /* no group, not reject, not drop */
+	/* client NULL: nobody's, the leg has this host's address. */
 	const struct addr *client, *server;
-	const char *name; /* that was seen, or NULL; used if `resolve on` */
+	/* That was seen, or NULL; used if `resolve on`, and by checks. */
+	const char *name;
 	uint32_t mark;
 	uint32_t pick;	   /* of a proxy's addresses, by turns */
 	bool is_from_host; /* see leg.h */
+	bool is_taken;	   /* from the network, by an intercept: may go round */
 	bool is_udp;	   /* SOCKS5: ask for an association */
 	bool is_check;	   /* of a group: tries out pipelining, see health.h */
 };

@@ -5,11 +5,21 @@
  * Pure but for the board: given who was tried already, the next member by the
  * group's balance, of those that are enabled and not down.  When nobody is
  * left, the group's fallback, which may be a group itself.
+ *
+ *	first          in the order of the file
+ *	round-robin    by turns, which all workers share
+ *	least-conn     who has the fewest flows of this worker; by turns
+ *	least-latency  who opened legs fastest of late; who is not checked is
+ *		       given one flow each GROUP_PROBE_MS to measure it
+ *	hash client    by the client's address: a member that goes away moves
+ *		       its own clients and no others
  */
 #ifndef WL_RELAY_GROUP_H
 #define WL_RELAY_GROUP_H
 
 #include "relay/board.h"
+
+enum { GROUP_PROBE_MS = 60000 };
 
 struct group_ask {
 	const struct config *config;
@@ -23,14 +33,15 @@ struct group_ask {
 
 /* What a flow has behind it. */
 struct group_path {	/* zeros: nothing */
-	uint32_t at;	/* index of the group we are in, + 1; 0: none yet */
-	uint32_t tried; /* bit by position among its members */
+	uint32_t at;	/* index of the upstream we are in, + 1; 0: none yet */
+	uint32_t tried; /* bit by position among its members; 1: itself */
 };
 
 /*
  * From `upstream`, as a rule names it: *out is an upstream that is no group.
  * Called again for the same flow it gives the next one.  An upstream that is
- * no group is given once, if it is enabled.  False: nobody is left.
+ * no group is given once, if it is enabled, whether it carries UDP or not.
+ * False: nobody is left.
  */
 bool group_next(const struct group_ask *a, size_t upstream,
 		struct group_path *path, size_t *out);
@@ -40,6 +51,8 @@ bool group_has_more(const struct group_ask *a, const struct group_path *path);
 /* `fall` of the group we are in, BOARD_FALL if it has no check. */
 uint32_t group_fall(const struct config *c, const struct group_path *path);
 
+/* How many members are enabled and not down. */
+size_t group_count_up(const struct board *b, const struct group *g);
 /* Can this upstream carry UDP? */
 bool upstream_has_udp(const struct upstream *u);
 

@@ -12,7 +12,11 @@
  *	refused: the client gets RST		counter spoof_failed
  *
  * It never falls back to this host's own address: a server that was promised
- * the client's address must not see another.
+ * the client's address must not see another.  `source ADDRESS` speaks from
+ * that address and any port, whether it is this host's or not.
+ *
+ * It connects and says nothing: what an upstream wants to hear first is
+ * proxy_header.h and talk.h.
  */
 #ifndef WL_RELAY_LEG_H
 #define WL_RELAY_LEG_H
@@ -23,7 +27,10 @@
 
 struct leg_request {
 	const struct upstream *upstream;
+	/* client NULL: nobody's flow, `source client` is then as `self`. */
 	const struct addr *client, *server;
+	/* Where the upstream's name leads now; NULL: it has none. */
+	const struct addr *to;
 	uint32_t mark;
 	/* The client is a process of this host, whose port is its own: a leg
 	 * that shared it would take its answers. */
@@ -32,6 +39,8 @@ struct leg_request {
 
 /* Where the leg goes: the original destination, or what `to` says. */
 void leg_destination(const struct leg_request *r, struct addr *out);
+/* Whose address it speaks from; family 0: this host's own.  Port 0: any. */
+void leg_source(const struct leg_request *r, struct addr *out);
 
 /*
  * Open the leg and begin to connect it.  Returns the descriptor or -errno;
@@ -40,10 +49,5 @@ void leg_destination(const struct leg_request *r, struct addr *out);
  */
 int leg_open(const struct leg_request *r, struct shared *counters,
 	     struct addr *source);
-
-enum { LEG_HEADER_MAX = 128 };
-/* What the server must read before the client's first byte (PROXY protocol
- * v1 or v2): its length, 0 if the upstream wants none. */
-size_t leg_header(const struct leg_request *r, uint8_t out[LEG_HEADER_MAX]);
 
 #endif

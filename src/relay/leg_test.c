@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * leg_test.c - where a server leg goes, from where, and what it says first.
+ * leg_test.c - where a server leg goes, and from where.
  */
 #include "relay/leg.h"
 
@@ -19,76 +19,23 @@ static struct addr at(const char *text)
 	return a;
 }
 
-/* --- the PROXY protocol -------------------------------------------------- */
-
-#define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
-
-/* clang-format off */
-static const struct {
-	const char *name;
-	enum upstream_kind kind;
-	const char *client, *server, *bytes;
-	size_t len;
-} headers[] = {
-	{ "no header is asked for", UPSTREAM_DIRECT, "192.0.2.1:1",
-	  "198.51.100.7:2", "", 0 },
-	{ "v1, IPv4", UPSTREAM_PROXY_V1, "192.0.2.1:56324",
-	  "198.51.100.7:443",
-	  "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n", 45 },
-	{ "v1, the longest IPv4", UPSTREAM_PROXY_V1, "255.255.255.255:65535",
-	  "255.255.255.255:65535",
-	  "PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n", 56 },
-	{ "v1, IPv6", UPSTREAM_PROXY_V1, "[2001:db8::1]:56324",
-	  "[2001:db8::7]:443",
-	  "PROXY TCP6 2001:db8::1 2001:db8::7 56324 443\r\n", 46 },
-	{ "v1, the longest IPv6", UPSTREAM_PROXY_V1,
-	  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
-	  "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535",
-	  "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
-	  "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n", 104 },
-	{ "v1 knows no scope", UPSTREAM_PROXY_V1, "[fe80::1%7]:1",
-	  "[fe80::2%7]:2", "PROXY TCP6 fe80::1 fe80::2 1 2\r\n", 32 },
-	{ "v2, IPv4", UPSTREAM_PROXY_V2, "192.0.2.1:256", "198.51.100.7:443",
-	  SIGNATURE "\x21\x11\0\x0c" "\xc0\0\2\1" "\xc6\x33\x64\7"
-	  "\1\0" "\1\xbb", 28 },
-	{ "v2, IPv6", UPSTREAM_PROXY_V2, "[2001:db8::1]:1",
-	  "[2001:db8::7]:65535",
-	  SIGNATURE "\x21\x21\0\x24"
-	  "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"
-	  "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7" "\0\1" "\xff\xff", 52 },
-};
-/* clang-format on */
-
-static void test_headers(void **state)
-{
-	(void)state; /* unused */
-	for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
-		struct upstream u = { .kind = headers[i].kind };
-		struct addr client = at(headers[i].client);
-		struct addr server = at(headers[i].server);
-		struct leg_request r = { &u, &client, &server, MARK, false };
-		uint8_t out[LEG_HEADER_MAX];
-
-		if (leg_header(&r, out) != headers[i].len ||
-		    memcmp(out, headers[i].bytes, headers[i].len) != 0)
-			fail_msg("%s: other bytes", headers[i].name);
-	}
-}
-
 /* --- where it goes ------------------------------------------------------- */
 
 static const struct {
 	const char *name, *server, *to, *goes;
 	uint16_t to_port;
+	const char *name_at; /* where the name of `to` leads */
 } destinations[] = {
 	{ "the original destination", "198.51.100.7:443", NULL,
-	  "198.51.100.7:443", 0 },
+	  "198.51.100.7:443", 0, NULL },
 	{ "another server, the same port", "198.51.100.7:443", "9.9.9.9",
-	  "9.9.9.9:443", 0 },
+	  "9.9.9.9:443", 0, NULL },
 	{ "another server and port", "198.51.100.7:443", "9.9.9.9",
-	  "9.9.9.9:53", 53 },
+	  "9.9.9.9:53", 53, NULL },
 	{ "another family", "198.51.100.7:443", "2001:db8::9",
-	  "[2001:db8::9]:443", 0 },
+	  "[2001:db8::9]:443", 0, NULL },
+	{ "a proxy that is known by its name", "198.51.100.7:443", "9.9.9.9",
+	  "192.0.2.3:3128", 3128, "192.0.2.3:3128" },
 };
 
 static void test_destinations(void **state)
@@ -98,17 +45,77 @@ static void test_destinations(void **state)
 	(void)state; /* unused */
 	for (size_t i = 0; i < COUNT; i++) {
 		struct upstream u = { .has_to = destinations[i].to != NULL };
-		struct addr server = at(destinations[i].server), out, goes;
-		struct leg_request r = { &u, &server, &server, MARK, false };
+		struct addr server = at(destinations[i].server), out, goes, to;
+		struct leg_request r = { .upstream = &u, .server = &server };
 
 		if (u.has_to)
 			assert_int_equal(
 				addr_parse_ip(destinations[i].to, &u.to), 0);
 		u.to.port = destinations[i].to_port;
+		if (destinations[i].name_at) {
+			to = at(destinations[i].name_at);
+			r.to = &to;
+		}
 		leg_destination(&r, &out);
 		goes = at(destinations[i].goes);
 		if (!addr_equal(&out, &goes))
 			fail_msg("%s: elsewhere", destinations[i].name);
+	}
+}
+
+/* --- from where ---------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	enum upstream_source source;
+	bool is_from_host;
+	const char *client, *server;
+	const char *from; /* with port; NULL: this host's own */
+	uint16_t from_port;
+} sources[] = {
+	{ "the client's address and port", SOURCE_CLIENT, false, "192.0.2.1:7",
+	  "198.51.100.7:443", "192.0.2.1", 7 },
+	{ "a process here keeps its port for itself", SOURCE_CLIENT, true,
+	  "192.0.2.1:7", "198.51.100.7:443", "192.0.2.1", 0 },
+	{ "nobody's flow has our own address", SOURCE_CLIENT, false, NULL,
+	  "198.51.100.7:443", NULL, 0 },
+	{ "a client of the other family cannot be", SOURCE_CLIENT, false,
+	  "192.0.2.1:7", "[2001:db8::7]:443", NULL, 0 },
+	{ "self", SOURCE_SELF, false, "192.0.2.1:7", "198.51.100.7:443", NULL,
+	  0 },
+	{ "the address of this family", SOURCE_ADDRESS, false, "192.0.2.1:7",
+	  "198.51.100.7:443", "127.8.8.8", 0 },
+	{ "the other one goes with its own family", SOURCE_ADDRESS, false,
+	  "192.0.2.1:7", "[2001:db8::7]:443", "2001:db8::8", 0 },
+};
+
+static void test_sources(void **state)
+{
+	struct upstream u = { 0 };
+
+	(void)state; /* unused */
+	assert_int_equal(addr_parse_ip("127.8.8.8", &u.source_addr[0]), 0);
+	assert_int_equal(addr_parse_ip("2001:db8::8", &u.source_addr[1]), 0);
+	for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
+		const char *from = sources[i].from, *client = sources[i].client;
+		struct addr c = { 0 }, server = at(sources[i].server);
+		struct addr expected = { 0 }, out;
+		struct leg_request r = {
+			.upstream = &u,
+			.client = client ? &c : NULL,
+			.server = &server,
+			.is_from_host = sources[i].is_from_host,
+		};
+
+		u.source = sources[i].source;
+		if (client)
+			c = at(client);
+		if (from)
+			assert_int_equal(addr_parse_ip(from, &expected), 0);
+		expected.port = sources[i].from_port;
+		leg_source(&r, &out);
+		if (!addr_equal(&out, &expected))
+			fail_msg("%s: somebody else", sources[i].name);
 	}
 }
 
@@ -133,8 +140,10 @@ static void begin(struct ladder *l)
 	assert_non_null(l->shared);
 	l->server_fd = sock_listen_tcp(&l->server, MARK, &e);
 	assert_true(l->server_fd >= 0);
-	l->request = (struct leg_request){ &l->upstream, &l->client, &l->server,
-					   MARK, false };
+	l->request = (struct leg_request){ .upstream = &l->upstream,
+					   .client = &l->client,
+					   .server = &l->server,
+					   .mark = MARK };
 }
 
 static void end(struct ladder *l)
@@ -280,16 +289,37 @@ static void test_own_address(void **state)
 	end(&l);
 }
 
+/* An address that is nobody's: the server sees it, with any port. */
+static void test_given_address(void **state)
+{
+	struct addr seen;
+	struct ladder l;
+	int fd;
+
+	(void)state; /* unused */
+	begin(&l);
+	l.upstream.source = SOURCE_ADDRESS;
+	l.upstream.source_addr[0] = at("127.8.8.8:1");
+	l.upstream.source_addr[0].port = 0;
+	fd = open_seen(&l, &seen);
+	assert_true(addr_same_ip(&seen, &l.upstream.source_addr[0]));
+	assert_true(addr_equal(&seen, &l.source));
+	assert_int_equal(counted(&l, COUNTER_spoof_other_port), 0);
+	close(fd);
+	end(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_destinations),
+		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_client_port),
 		cmocka_unit_test(test_from_host),
 		cmocka_unit_test(test_other_port),
 		cmocka_unit_test(test_no_port),
 		cmocka_unit_test(test_own_address),
+		cmocka_unit_test(test_given_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,13 +35,13 @@ enum name_kind {
 	NAME_KIND_QUIC
 };
 
-/* From the beginning of a stream, as far as `what` allows.  *kind is set with
- * FOUND; with NONE it may say what the stream is. */
+/* From the beginning of a stream, as far as `what` allows; all of it is handed
+ * in each time.  *kind is set with FOUND only, as `out`. */
 enum name_result name_of_stream(const struct sniff *what, const uint8_t *bytes,
 				size_t len, char out[HOST_TEXT_MAX],
 				enum name_kind *kind);
 
-/* The parts of it. */
+/* The parts of it, without its limit. */
 enum name_result name_tls(const uint8_t *bytes, size_t len,
 			  char out[HOST_TEXT_MAX]);
 enum name_result name_http(const uint8_t *bytes, size_t len,

@@ -19,10 +19,10 @@ enum {
 };
 
 enum proxy_header_result {
-	PROXY_HEADER_MORE,  /* a valid beginning */
+	PROXY_HEADER_MORE,  /* nothing is wrong yet */
 	PROXY_HEADER_DONE,  /* client and server are those of the flow */
-	PROXY_HEADER_LOCAL, /* LOCAL or UNKNOWN: take the real endpoints */
-	PROXY_HEADER_BAD,
+	PROXY_HEADER_LOCAL, /* LOCAL, UNKNOWN, UNSPEC: take the real ends */
+	PROXY_HEADER_BAD,   /* also a header of UDP or of a UNIX socket */
 };
 
 /* kind: UPSTREAM_PROXY_V1 or _V2; proto UDP: version 2 only.  The length. */
@@ -31,7 +31,8 @@ size_t proxy_header_write(enum upstream_kind kind, enum proto proto,
 			  uint8_t out[PROXY_HEADER_WRITE_MAX]);
 
 /* What a TCP connection begins with.  *used with DONE and LOCAL: the header's
- * bytes; what is behind them is data. */
+ * bytes; what is behind them is data.  A port may be 0, as the text allows.
+ * MORE of PROXY_HEADER_READ_MAX bytes is never said. */
 enum proxy_header_result proxy_header_read(const uint8_t *bytes, size_t len,
 					   size_t *used, struct addr *client,
 					   struct addr *server);

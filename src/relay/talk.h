@@ -10,7 +10,8 @@
  * The proxy's bytes are hostile input.  A talk takes exactly what belongs to
  * it: what is glued behind the last byte of the answer is the server's, and
  * stays with the caller.  No payload of the client is ever sent before the
- * answer is there (R-SOCKS-4, R-CONN-7).
+ * answer is there (R-SOCKS-4, R-CONN-7), and an answer to what was not sent yet
+ * is none.
  *
  * Read dial.h next: it owns the socket.
  */
@@ -30,9 +31,12 @@ enum talk_result { TALK_MORE, TALK_DONE, TALK_FAILED };
 
 struct talk_request {
 	const struct upstream *upstream;
-	const struct addr *server; /* what the client wants */
-	const char *name;	   /* told instead of the address; or NULL */
-	bool is_udp;		   /* SOCKS5: UDP ASSOCIATE */
+	/* What the client wants.  With is_udp only its family counts: the one
+	 * in which datagrams will come to the proxy. */
+	const struct addr *server;
+	const char *name;  /* told instead of the address; or NULL.
+			    * Made by domain_normalise() */
+	bool is_udp;	   /* SOCKS5: UDP ASSOCIATE */
 	bool is_pipelined; /* SOCKS5: all words at once, before any answer */
 };
 
@@ -51,6 +55,7 @@ struct talk {
 	struct talk_request request; /* borrowed pointers */
 	uint8_t step;		     /* what is awaited; by kind */
 	uint8_t interims;
+	uint16_t status;     /* of CONNECT, as far as it came */
 	uint32_t head_bytes; /* of CONNECT, so far */
 	uint32_t out_at, out_len;
 	/* With TALK_DONE of UDP ASSOCIATE: where datagrams go.  Family 0: the
@@ -67,7 +72,11 @@ struct talk {
 /* Does this upstream want a talk at all? */
 bool talk_is_needed(const struct upstream *u);
 
-/* 0, or -ENAMETOOLONG: the name does not fit (R-SOCKS-3); nothing is cut. */
+/*
+ * 0, or -ENAMETOOLONG: name, user or password do not fit (R-SOCKS-3); nothing
+ * is cut.  -EINVAL: the name is no name.  -ENOKEY: there is a user, and the
+ * password was not read.  In any case talk_end() can be called.
+ */
 int talk_begin(struct talk *t, const struct talk_request *r);
 
 /*
@@ -81,6 +90,24 @@ enum talk_result talk_input(struct talk *t, const uint8_t *bytes, size_t len,
 
 /* The peer has closed in the middle: fills end and the rest. */
 void talk_broken(struct talk *t);
+
+/* Before its memory is given back: wipes what was said, for the password is
+ * in it.  NULL is allowed. */
+void talk_end(struct talk *t);
+
+/* --- for the kinds ------------------------------------------------------- */
+
+/* What an answer means that is not yes. */
+struct talk_refusal {
+	uint8_t end; /* enum flow_end */
+	bool can_retry, is_to_blame;
+};
+
+/* All return TALK_FAILED. */
+enum talk_result talk_refuse(struct talk *t, const struct talk_refusal *why,
+			     uint16_t reply);
+enum talk_result talk_refuse_auth(struct talk *t, uint16_t reply);
+enum talk_result talk_refuse_nonsense(struct talk *t);
 
 extern const struct talk_kind talk_socks5, talk_connect;
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tcp.c - the TCP flows of a worker, and how they begin; see tcp.h.
+ * tcp.c - the TCP flows of a worker, and how they are accepted; see tcp.h.
  */
 #include "relay/tcp.h"
 
 #include "net/sock.h"
-#include "relay/leg.h"
+#include "policy/eval.h"
 #include "relay/tcp_flow.h"
+#include "relay/tcp_open.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,6 @@
 enum {
 	ACCEPT_BATCH = 32,
 	FDS_PER_FLOW = 2,
-	EVENTS = (int)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET),
 };
 
 /* --- beginning ----------------------------------------------------------- */
@@ -37,70 +37,18 @@ static struct tcp_flow *take_flow(struct tcp *t, int client_fd)
 		.dir = { { .pipe = -1, .mover = MOVER_COPY },
 			 { .pipe = -1, .mover = MOVER_COPY } },
 		.timer.fn = tcp_flow_on_timer,
+		.dial.fd = -1,
 		.tcp = t,
 		.state = FLOW_FREE,
 	};
 	return f;
 }
 
-/* The leg was not even sent off: no port, no route, no memory. */
-static void fail_open(struct tcp_flow *f, int error)
-{
-	enum flow_end why = END_ERROR;
-
-	if (error == EADDRINUSE || error == EADDRNOTAVAIL || error == EACCES)
-		why = END_NO_PORT;
-	else if (error == EHOSTUNREACH || error == ENETUNREACH)
-		why = END_SERVER_UNREACHABLE;
-	tcp_flow_end(f, why, error);
-}
-
-/* Open the server leg; the flow may have ended when this returns. */
-static void connect_flow(struct tcp_flow *f, const struct flow_record *r)
-{
-	struct worker *w = f->tcp->worker;
-	struct leg_request request = {
-		.upstream = &w->args.config->upstreams[r->upstream],
-		.client = &r->client,
-		.server = &r->server,
-		.mark = worker_own_mark(w),
-		.is_from_host =
-			w->args.config->intercepts[r->intercept].from_host,
-	};
-	uint8_t header[LEG_HEADER_MAX];
-	size_t header_len = leg_header(&request, header);
-	struct addr source;
-	int fd = leg_open(&request, w->args.shared, &source);
-
-	if (fd < 0) {
-		worker_notice(w);
-		fail_open(f, -fd);
-		return;
-	}
-	f->side[SERVER].fd = fd;
-	worker_use_fds(w, 1);
-	if (source.port && source.port != r->client.port &&
-	    !request.is_from_host)
-		worker_notice(w);
-	tcp_flow_record(f)->source = source;
-	if (header_len && move_preload(&f->tcp->mover, &f->dir[CLIENT], header,
-				       header_len) < 0) {
-		tcp_flow_end(f, END_ERROR, ENOMEM);
-		return;
-	}
-	if (loop_add(&w->loop, f->side[CLIENT].fd, EVENTS, &f->watch[CLIENT]) <
-		    0 ||
-	    loop_add(&w->loop, fd, EVENTS, &f->watch[SERVER]) < 0) {
-		tcp_flow_end(f, END_ERROR, ENOMEM);
-		return;
-	}
-	tcp_flow_arm(f, w->args.config->timeouts.connect_ms);
-}
-
 static void begin_flow(struct tcp *t, const struct listener *l, int fd,
 		       const struct addr *client, const struct addr *server)
 {
 	struct worker *w = t->worker;
+	enum flow_state state = FLOW_CONNECTING;
 	struct flow_record r;
 	struct tcp_flow *f = take_flow(t, fd);
 
@@ -111,28 +59,29 @@ static void begin_flow(struct tcp *t, const struct listener *l, int fd,
 	}
 	worker_use_fds(w, 1);
 	atomic_fetch_add(&w->args.shared->tcp_flows, 1);
-	worker_begin_record(w, l, client, server, &r);
+	if (worker_begin_record(w, l, client, server, &r))
+		state = FLOW_SNIFFING;
+	if (l->is.is_plain)
+		state = FLOW_HEADER; /* the header begins the record anew */
 	r.name = pool_name(&t->pool, tcp_flow_slot(f));
-	r.state = FLOW_CONNECTING;
+	r.state = (uint8_t)state;
 	shared_publish(w->args.shared, tcp_flow_slot(f), &r);
-	tcp_flow_set_state(f, FLOW_CONNECTING);
+	tcp_flow_set_state(f, state);
 	f->last_ms = w->loop.now_ms;
-	switch (w->args.config->upstreams[r.upstream].kind) {
-	case UPSTREAM_REJECT:
-		tcp_flow_end(f, END_REJECTED, 0);
-		return;
-	case UPSTREAM_DROP:
-		/* The SYN was answered already: silence would be a lie. */
-		tcp_flow_end(f, END_DROPPED, 0);
-		return;
-	case UPSTREAM_DIRECT:
-	case UPSTREAM_PROXY_V1:
-	case UPSTREAM_PROXY_V2:
-	case UPSTREAM_SOCKS5:
-	case UPSTREAM_HTTP_CONNECT:
-	case UPSTREAM_GROUP:
-		connect_flow(f, &r);
-	}
+	tcp_open_begin(f);
+}
+
+/* Who called us by our own name, and may not.  Nobody may call a transparent
+ * listener so (T01); a plain one is for those of `proxy-protocol from`. */
+static bool is_unwanted(const struct worker *w, const struct listener *l,
+			const struct addr *client, const struct addr *server)
+{
+	const struct intercept *i;
+
+	if (!l->is.is_plain)
+		return addr_equal(server, &l->is.at);
+	i = &w->args.config->intercepts[l->is.intercept];
+	return !net_set_has(&i->proxy_from.set, client);
 }
 
 /* One connection; false when there is none, or no more can be taken. */
@@ -161,9 +110,10 @@ static bool accept_one(struct tcp *t, struct listener *l)
 	count(w->args.shared, COUNTER_tcp_accepted);
 	addr_from_sockaddr((struct sockaddr *)&ss, &client);
 	if (sock_local_addr(fd, &server) < 0 ||
-	    addr_equal(&server, &l->is.at)) {
-		/* Somebody called us by our own name: T01. */
-		count(w->args.shared, COUNTER_direct_hit);
+	    is_unwanted(w, l, &client, &server)) {
+		count(w->args.shared, l->is.is_plain ? COUNTER_header_stranger
+						     : COUNTER_direct_hit);
+		worker_notice(w);
 		close(fd);
 		return true;
 	}
@@ -215,4 +165,27 @@ void tcp_end_all(struct tcp *t, enum flow_end why)
 	for (uint32_t i = 0; i < t->pool.fresh; i++)
 		if (t->flows[i].state != FLOW_FREE)
 			tcp_flow_end(&t->flows[i], why, 0);
+}
+
+static bool is_disabled(const struct tcp_flow *f)
+{
+	const struct worker_args *a = &f->tcp->worker->args;
+	uint32_t upstream = tcp_flow_record(f)->upstream;
+
+	return atomic_load(&a->board->upstreams[upstream].want) ==
+	       BOARD_DISABLED;
+}
+
+void tcp_end_disabled(struct tcp *t)
+{
+	for (uint32_t i = 0; i < t->pool.fresh; i++) {
+		struct tcp_flow *f = &t->flows[i];
+
+		if (f->state == FLOW_FREE || !is_disabled(f))
+			continue;
+		if (f->state == FLOW_RELAYING || f->state == FLOW_HALF_CLOSED)
+			tcp_flow_end(f, END_UPSTREAM_DISABLED, 0);
+		else
+			tcp_open_on_disabled(f);
+	}
 }

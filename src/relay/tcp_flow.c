@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tcp_flow.c - a TCP flow from connect to end; see tcp_flow.h and tcp.h.
+ * tcp_flow.c - a TCP flow from its first relayed byte to its end; see
+ * tcp_flow.h and tcp.h.
  */
 #include "relay/tcp_flow.h"
 
 #include "net/sock.h"
+#include "relay/tcp_open.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,9 +16,21 @@
 void tcp_flow_set_state(struct tcp_flow *f, enum flow_state to)
 {
 	static const bool can[FLOW_STATE_COUNT][FLOW_STATE_COUNT] = {
-		[FLOW_FREE] = { [FLOW_CONNECTING] = true },
-		[FLOW_CONNECTING] = { [FLOW_RELAYING] = true,
+		[FLOW_FREE] = { [FLOW_HEADER] = true,
+				[FLOW_SNIFFING] = true,
+				[FLOW_CONNECTING] = true },
+		[FLOW_HEADER] = { [FLOW_SNIFFING] = true,
+				  [FLOW_CONNECTING] = true,
+				  [FLOW_FREE] = true },
+		[FLOW_SNIFFING] = { [FLOW_CONNECTING] = true,
+				    [FLOW_FREE] = true },
+		[FLOW_CONNECTING] = { [FLOW_CONNECTING] = true,
+				      [FLOW_HANDSHAKE] = true,
+				      [FLOW_RELAYING] = true,
 				      [FLOW_FREE] = true },
+		[FLOW_HANDSHAKE] = { [FLOW_CONNECTING] = true,
+				     [FLOW_RELAYING] = true,
+				     [FLOW_FREE] = true },
 		[FLOW_RELAYING] = { [FLOW_HALF_CLOSED] = true,
 				    [FLOW_FREE] = true },
 		[FLOW_HALF_CLOSED] = { [FLOW_FREE] = true },
@@ -83,7 +97,34 @@ static void close_legs(struct tcp_flow *f, bool is_orderly)
 		f->side[i].fd = -1;
 		closed++;
 	}
+	if (f->dial.fd >= 0) {
+		dial_end(&f->dial);
+		closed++;
+	}
 	worker_use_fds(f->tcp->worker, -closed);
+}
+
+void tcp_flow_unguard(struct tcp_flow *f)
+{
+	loop_guard_leave(&f->tcp->guard, f->guard);
+	f->guard = 0;
+}
+
+/* One writer: no locked instruction is needed. */
+static void count_upstream(struct tcp_flow *f, int change)
+{
+	_Atomic uint32_t *flows =
+		&tcp_flow_shared(f)
+			 ->upstream_flows[tcp_flow_record(f)->upstream];
+	uint32_t old = atomic_load_explicit(flows, memory_order_relaxed);
+
+	atomic_store_explicit(flows, (uint32_t)((int)old + change),
+			      memory_order_relaxed);
+}
+
+static bool is_relaying(const struct tcp_flow *f)
+{
+	return f->state == FLOW_RELAYING || f->state == FLOW_HALF_CLOSED;
 }
 
 void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error)
@@ -91,6 +132,9 @@ void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error)
 	struct worker *w = f->tcp->worker;
 	struct flow_record *slot = tcp_flow_record(f), last;
 
+	tcp_flow_unguard(f);
+	if (is_relaying(f))
+		count_upstream(f, -1);
 	for (int i = 0; i < 2; i++)
 		move_done(&f->tcp->mover, &f->dir[i]);
 	close_legs(f, why == END_FINISHED);
@@ -108,18 +152,6 @@ void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error)
 	tcp_flow_set_state(f, FLOW_FREE);
 	if (!f->is_again) /* else go_on() frees it */
 		loop_defer(&w->loop, &f->later, free_flow);
-}
-
-/* The network answered; EACCES and EPERM are ICMP's "prohibited". */
-static void fail_connect(struct tcp_flow *f, int error)
-{
-	enum flow_end why = END_SERVER_UNREACHABLE;
-
-	if (error == ECONNREFUSED || error == ECONNRESET)
-		why = END_SERVER_REFUSED;
-	else if (error == ETIMEDOUT)
-		why = END_CONNECT_TIMEOUT;
-	tcp_flow_end(f, why, error);
 }
 
 /* --- moving -------------------------------------------------------------- */
@@ -161,6 +193,8 @@ static void note_progress(struct tcp_flow *f, int dir, uint64_t moved)
 
 	if (!moved)
 		return;
+	if (f->guard && dir == SERVER)
+		tcp_flow_unguard(f);
 	f->bytes[dir] += moved;
 	f->last_ms = f->tcp->worker->loop.now_ms;
 	r->bytes[dir] = f->bytes[dir];
@@ -205,7 +239,7 @@ static void run_dir(struct tcp_flow *f, int dir)
 static void run_both(struct tcp_flow *f)
 {
 	for (int dir = 0; dir < 2; dir++)
-		if (f->state == FLOW_RELAYING || f->state == FLOW_HALF_CLOSED)
+		if (is_relaying(f))
 			run_dir(f, dir);
 }
 
@@ -248,6 +282,21 @@ static void note_events(struct move_side *s, uint32_t events)
 		s->has_error = true;
 }
 
+bool tcp_flow_watch_client(struct tcp_flow *f)
+{
+	struct loop *l = &f->tcp->worker->loop;
+
+	if (f->is_watched)
+		return true;
+	if (loop_add(l, f->side[CLIENT].fd, TCP_EVENTS, &f->watch[CLIENT]) <
+	    0) {
+		tcp_flow_end(f, END_ERROR, ENOMEM);
+		return false;
+	}
+	f->is_watched = true;
+	return true;
+}
+
 static struct tcp_flow *flow_of(struct watch *w, int side)
 {
 	return (struct tcp_flow *)((char *)w -
@@ -263,22 +312,25 @@ void tcp_flow_on_client(struct loop *l, struct watch *w, uint32_t events)
 	if (f->state == FLOW_FREE)
 		return;
 	note_events(&f->side[CLIENT], events);
-	if (f->state != FLOW_CONNECTING)
+	if (is_relaying(f))
 		run_flow(f);
-	else if (events & (EPOLLERR | EPOLLHUP))
-		tcp_flow_end(f, END_CLIENT_RESET,
-			     sock_error(f->side[CLIENT].fd));
+	else
+		tcp_open_on_client(f, events);
 }
 
-static void on_connected(struct tcp_flow *f)
+void tcp_flow_relay(struct tcp_flow *f)
 {
-	struct addr *source = &tcp_flow_record(f)->source;
+	struct loop *l = &f->tcp->worker->loop;
+	struct flow_record *r = tcp_flow_record(f);
+	uint64_t open_ms = l->now_ms - r->begun_ms;
 
 	tcp_flow_set_state(f, FLOW_RELAYING);
 	count(tcp_flow_shared(f), COUNTER_tcp_connected);
-	if (!source->family) /* chosen by the kernel; only for the record */
-		(void)sock_local_addr(f->side[SERVER].fd, source);
-	f->last_ms = f->tcp->worker->loop.now_ms;
+	count_upstream(f, 1);
+	r->open_ms = open_ms ? (uint32_t)open_ms : 1;
+	if (!r->source.family) /* chosen by the kernel; only for the record */
+		(void)sock_local_addr(f->side[SERVER].fd, &r->source);
+	f->last_ms = l->now_ms;
 	tcp_flow_arm(f, tcp_flow_config(f)->timeouts.idle_ms);
 	run_flow(f);
 }
@@ -291,12 +343,10 @@ void tcp_flow_on_server(struct loop *l, struct watch *w, uint32_t events)
 	if (f->state == FLOW_FREE)
 		return;
 	note_events(&f->side[SERVER], events);
-	if (f->state != FLOW_CONNECTING)
+	if (is_relaying(f))
 		run_flow(f);
-	else if (events & (EPOLLERR | EPOLLHUP))
-		fail_connect(f, sock_error(f->side[SERVER].fd));
-	else if (events & EPOLLOUT)
-		on_connected(f);
+	else
+		tcp_open_on_server(f, events);
 }
 
 void tcp_flow_on_timer(struct timer *t, uint64_t now_ms)
@@ -308,8 +358,8 @@ void tcp_flow_on_timer(struct timer *t, uint64_t now_ms)
 	uint64_t idle_ms = f->state == FLOW_HALF_CLOSED ? limit->half_closed_ms
 							: limit->idle_ms;
 
-	if (f->state == FLOW_CONNECTING)
-		tcp_flow_end(f, END_CONNECT_TIMEOUT, 0);
+	if (!is_relaying(f))
+		tcp_open_on_timer(f);
 	else if (now_ms - f->last_ms >= idle_ms)
 		tcp_flow_end(f, END_IDLE_TIMEOUT, 0);
 	else /* there was progress since the timer was set */

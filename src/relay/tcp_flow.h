@@ -2,8 +2,9 @@
 /*
  * tcp_flow.h - one relayed TCP flow; private to the tcp files.
  *
- * tcp.c begins flows, tcp_flow.c carries them to their end, tcp_move.c moves
- * their bytes.  The states and their promises stand in tcp.h.
+ * tcp.c accepts; tcp_look.c looks at first bytes where it must; tcp_open.c
+ * carries a flow to its first relayed byte, tcp_flow.c from there to its end;
+ * tcp_move.c moves the bytes.  The states and their promises stand in tcp.h.
  *
  * A slot is used again only after the batch of events in which its flow
  * ended, so a late event finds a flow in state FREE and is ignored.
@@ -14,6 +15,7 @@
 #include "base/pool.h"
 #include "relay/dial.h"
 #include "relay/group.h"
+#include "relay/loop_guard.h"
 #include "relay/tcp_move.h"
 #include "relay/worker.h"
 
@@ -26,11 +28,16 @@ struct tcp_flow {
 	struct timer timer;
 	struct deferred later; /* freeing, or going on for fairness */
 	struct tcp *tcp;
-	uint64_t bytes[2], last_ms;
+	uint64_t bytes[2];
+	/* Of the last byte that moved.  Before RELAYING: when the phase began
+	 * that cannot last for ever (header and name; all tries together). */
+	uint64_t last_ms;
 	struct dial dial;	/* until RELAYING */
 	struct group_path path; /* who was tried */
-	uint64_t opening_us;	/* when the dial began */
+	uint64_t opening_us;	/* when the dial began; 0: not noted */
 	uint8_t state;		/* enum flow_state */
+	uint8_t guard;		/* row of tcp.guard; 0: none */
+	bool is_watched;	/* the client's leg is */
 	bool is_again;		/* `later` is in use for going on */
 };
 
@@ -39,6 +46,12 @@ struct tcp {
 	struct mover mover;
 	struct pool pool;
 	struct tcp_flow *flows; /* by slot; the same slots as shared->flows */
+	struct loop_guard guard;
+	uint32_t picks; /* of addresses, by turns */
+};
+
+enum {
+	TCP_EVENTS = (int)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET),
 };
 
 static inline uint32_t tcp_flow_slot(const struct tcp_flow *f)
@@ -49,6 +62,14 @@ static inline uint32_t tcp_flow_slot(const struct tcp_flow *f)
 static inline struct flow_record *tcp_flow_record(const struct tcp_flow *f)
 {
 	return &f->tcp->worker->args.shared->flows[tcp_flow_slot(f)];
+}
+
+static inline const struct intercept *tcp_flow_intercept(
+	const struct tcp_flow *f)
+{
+	uint32_t i = tcp_flow_record(f)->intercept;
+
+	return &f->tcp->worker->args.config->intercepts[i];
 }
 
 static inline const struct config *tcp_flow_config(const struct tcp_flow *f)
@@ -63,9 +84,15 @@ static inline struct shared *tcp_flow_shared(const struct tcp_flow *f)
 
 /* The one place that changes the state of a flow; checks the move. */
 void tcp_flow_set_state(struct tcp_flow *f, enum flow_state to);
+/* Watch the client's leg, if it is not yet.  False: the flow has ended. */
+bool tcp_flow_watch_client(struct tcp_flow *f);
+/* Both legs are up: RELAYING begins. */
+void tcp_flow_relay(struct tcp_flow *f);
 /* Close both legs, tell the record, free the slot later.  FIN only for
  * END_FINISHED; every other end is RST. */
 void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error);
+/* The flow waits for its server's first byte no longer (loop_guard.h). */
+void tcp_flow_unguard(struct tcp_flow *f);
 /* Let the timer fire after so long; it knows by the state what for. */
 void tcp_flow_arm(struct tcp_flow *f, uint64_t delay_ms);
 

@@ -5,6 +5,7 @@
  *
  *	HEADER      a listener of `proxy-protocol from`: who is the client?
  *	SNIFFING    a rule needs a name: the first bytes are looked at
+ *		    (both: tcp_look.h)
  *	CONNECTING  the server leg is being opened: a dial (dial.h)
  *	HANDSHAKE   its proxy is being talked to
  *
@@ -21,12 +22,14 @@
 
 #include "relay/tcp_flow.h"
 
-/* A new flow; client and server are in its record.  It may have ended when
- * this returns. */
+/* A flow in HEADER, SNIFFING or CONNECTING begins that state; client and
+ * server are in its record.  It may have ended when this returns. */
 void tcp_open_begin(struct tcp_flow *f);
 /* Events and time for a flow that is not RELAYING yet. */
 void tcp_open_on_client(struct tcp_flow *f, uint32_t events);
 void tcp_open_on_server(struct tcp_flow *f, uint32_t events);
 void tcp_open_on_timer(struct tcp_flow *f);
+/* The operator has disabled the upstream that is being tried. */
+void tcp_open_on_disabled(struct tcp_flow *f);
 
 #endif

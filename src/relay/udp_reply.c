@@ -5,6 +5,8 @@
 #include "relay/udp_reply.h"
 
 #include <errno.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -90,7 +92,8 @@ uint64_t udp_reply(struct udp_sender *s, const struct addr *server,
 	for (size_t i = 0; i < b->count; i++) {
 		const struct dgram *d = &b->dgrams[i];
 
-		packet_udp(server, client, d->bytes, d->len, &s->heads[i]);
+		packet_udp(server ? server : &d->src, client, d->bytes, d->len,
+			   &s->heads[i]);
 		iov[i][0] =
 			(struct iovec){ s->heads[i].bytes, s->heads[i].len };
 		iov[i][1] = (struct iovec){ d->bytes, d->len };
@@ -129,4 +132,20 @@ void udp_reply_icmp(struct udp_sender *s, const struct packet_icmp *m)
 		count(s->shared, COUNTER_udp_icmp);
 	else
 		count(s->shared, COUNTER_udp_reply_failed);
+}
+
+void udp_reply_refuse(struct udp_sender *s, const struct addr *client,
+		      const struct addr *server, size_t quoted_len)
+{
+	bool is_v6 = client->family == AF_INET6;
+	struct packet_icmp m = {
+		.type = is_v6 ? ICMP6_DST_UNREACH : ICMP_DEST_UNREACH,
+		.code = is_v6 ? ICMP6_DST_UNREACH_NOPORT : ICMP_PORT_UNREACH,
+		.offender = *server,
+		.client = *client,
+		.server = *server,
+		.quoted_len = quoted_len,
+	};
+
+	udp_reply_icmp(s, &m);
 }

@@ -181,6 +181,11 @@ struct udp_flow *udp_table_add(struct udp_table *t, const struct addr *client,
 		.client = *client,
 		.server = *server,
 		.client_slot = client_join(t, client),
+		.upstream = POOL_NONE,
+		.association = POOL_NONE,
+		.next = POOL_NONE,
+		.prev = POOL_NONE,
+		.quic = POOL_NONE,
 	};
 	imap_insert(&t->by_pair, hash_pair(t, client, server), slot);
 	list_append(t, f);

@@ -5,6 +5,7 @@
 #include "relay/worker.h"
 
 #include "policy/eval.h"
+#include "relay/health.h"
 #include "relay/tcp.h"
 #include "relay/udp.h"
 
@@ -99,23 +100,36 @@ static uint64_t unix_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-void worker_begin_record(struct worker *w, const struct listener *l,
+bool worker_judge(const struct worker *w, struct flow_record *r)
+{
+	const struct config *c = w->args.config;
+	struct flow_facts facts = {
+		.intercept = r->intercept,
+		.proto = r->proto,
+		.src = &r->client,
+		.dst = &r->server,
+		.is_open = eval_can_sniff(c, r->proto),
+	};
+	bool is_open;
+
+	r->rule = (uint32_t)eval_flow(c, &facts, &is_open);
+	r->upstream = (uint32_t)c->rules[r->rule].upstream;
+	return is_open;
+}
+
+bool worker_begin_record(struct worker *w, const struct listener *l,
 			 const struct addr *client, const struct addr *server,
 			 struct flow_record *out)
 {
-	const struct config *c = w->args.config;
-
 	memset(out, 0, sizeof(*out));
 	out->proto = (uint8_t)l->is.proto;
 	out->client = *client;
 	out->server = *server;
 	out->intercept = l->is.intercept;
-	out->rule = (uint32_t)eval_rules(c, l->is.intercept, l->is.proto,
-					 client, server);
-	out->upstream = (uint32_t)c->rules[out->rule].upstream;
 	out->begun_ms = w->loop.now_ms;
 	out->last_ms = w->loop.now_ms;
 	out->begun_unix_ms = unix_ms();
+	return worker_judge(w, out);
 }
 
 static void on_wake(struct timer *t, uint64_t now_ms)
@@ -181,6 +195,8 @@ static void drain(struct worker *w)
 	if (w->is_draining)
 		return;
 	w->is_draining = true;
+	health_stop(w->health);
+	w->health = NULL;
 	udp_last_batch(w->udp);
 	give_up_listeners(w);
 	udp_drain(w->udp);
@@ -217,6 +233,9 @@ static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 		drain(w);
 	} else if (byte == WORKER_STOP) {
 		stop(w);
+	} else if (byte == WORKER_LOOK) {
+		tcp_end_disabled(w->tcp);
+		udp_end_upstream(w->udp);
 	}
 }
 
@@ -239,6 +258,8 @@ int worker_init(struct worker *w, const struct worker_args *args)
 		error = tcp_new(w, &w->tcp);
 	if (!error)
 		error = udp_new(w, &w->udp);
+	if (!error && !args->slot)
+		error = health_new(w, &w->health);
 	for (size_t i = 0; i < args->listener_count && !error; i++) {
 		struct listener *l = &w->listeners[i];
 

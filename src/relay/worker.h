@@ -94,10 +94,13 @@ void worker_notice(struct worker *w);
 void worker_end_flow(struct worker *w, const struct flow_record *r);
 /* The worker may be done: a flow or listener has gone. */
 void worker_check_done(struct worker *w);
-/* Fill what is the same for both protocols. */
-void worker_begin_record(struct worker *w, const struct listener *l,
+/* Fill what is the same for both protocols, rule and upstream too.  True: the
+ * rule is open, the first bytes must be looked at (policy/eval.h). */
+bool worker_begin_record(struct worker *w, const struct listener *l,
 			 const struct addr *client, const struct addr *server,
 			 struct flow_record *out);
+/* The rule and its upstream alone, before first bytes; returns the same. */
+bool worker_judge(const struct worker *w, struct flow_record *r);
 
 static inline uint32_t worker_own_mark(const struct worker *w)
 {
