@@ -46,6 +46,8 @@ enum cli_option_id {
 	OPT_SOURCE,
 	OPT_ON_FAILURE,
 	OPT_QUIET,
+	OPT_NAME,
+	OPT_QUIC,
 	OPT_COUNT,
 };
 
@@ -63,9 +65,11 @@ typedef int (*cli_command_fn)(const struct cli *cli, int argc, char **argv);
 
 int cli_status(const struct cli *cli, int argc, char **argv);
 int cli_flows(const struct cli *cli, int argc, char **argv);
+int cli_upstream(const struct cli *cli, int argc, char **argv);
 int cli_reload(const struct cli *cli, int argc, char **argv);
 int cli_config(const struct cli *cli, int argc, char **argv);
 int cli_rules(const struct cli *cli, int argc, char **argv);
+int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_run(const struct cli *cli, int argc, char **argv);
 int cli_exec(const struct cli *cli, int argc, char **argv);
 int cli_version(const struct cli *cli, int argc, char **argv);

@@ -38,6 +38,17 @@ static const char *program; /* argv[1] of this test */
 	"\"end\":\"finished\",\"bytes_up\":78,\"bytes_down\":1200,"            \
 	"\"age_ms\":61500}"
 
+#define GROUP                                                                  \
+	"{\"name\":\"world\",\"members\":[\"fra1\",\"ams1\"],"                 \
+	"\"members_up\":1,\"balance\":\"least-latency\","                      \
+	"\"fallback\":\"reject\"}"
+#define UPSTREAM(name, health, flows)                                          \
+	"{\"name\":\"" name "\",\"via\":\"socks5\",\"to\":"                    \
+	"\"192.0.2.1:1080\",\"health\":\"" health "\",\"want\":"               \
+	"\"enabled\",\"flows\":" flows ",\"latency_us\":34567,"                \
+	"\"opened\":120,\"failed\":3,\"last_error\":\"upstream-refused\","     \
+	"\"last_reply\":2}"
+
 static const struct {
 	const char *command;
 	const char *reply;
@@ -49,9 +60,18 @@ static const struct {
 	  "{\"name\":\"nft\",\"finding\":\"works\"}],\"selections\":12,"
 	  "\"intercepts\":[{\"name\":\"lan\",\"interfaces\":[{\"name\":"
 	  "\"eth9\",\"is_present\":false}],\"tcp\":\"any\",\"udp\":\"\","
-	  "\"deliver\":null}],\"counters\":{\"zero\":0,\"some\":7},"
+	  "\"deliver\":null}],\"groups\":[" GROUP
+	  "],\"counters\":{\"zero\":0,\"some\":7},"
 	  "\"problems\":[\"waiting\\u001b for eth9\"]}" },
 	{ "flows", "{\"ok\":true,\"flows\":[" FLOW "],\"ended\":[" FLOW "]}" },
+	{ "upstream",
+	  "{\"ok\":true,\"groups\":[" GROUP
+	  "],\"upstreams\":[" UPSTREAM("ams1", "down", "0") "," UPSTREAM(
+		  "corp", "unknown",
+		  "1") "," UPSTREAM("fra1", "up",
+				    "12") "],\"upstream\":" UPSTREAM("fra1",
+								     "up",
+								     "12") "}" },
 	{ "reload", "{\"ok\":false,\"code\":\"config\","
 		    "\"error\":\"waylay.conf:1:1: error: no\\n\"}" },
 	{ "config",
@@ -60,6 +80,15 @@ static const struct {
 		   "\"counters\":[{\"value\":0,\"name\":\"zero\","
 		   "\"meaning\":\"another\"},{\"value\":7,\"name\":"
 		   "\"some\",\"meaning\":\"a cause\"}]}" },
+	{ "explain",
+	  "{\"ok\":true,\"proto\":\"tcp\",\"src\":\"192.0.2.7\","
+	  "\"dst\":\"198.51.100.1:80\",\"name\":null,\"from\":\"e\\u001b\","
+	  "\"intercepts\":[{\"name\":\"lan\",\"line\":1,"
+	  "\"is_taking\":true,\"why\":\"\"}],\"kernel\":\"relays\","
+	  "\"rules\":[{\"line\":7,\"match\":\"open\",\"text\":\"a -> b\","
+	  "\"why\":\"the name\"}],\"upstream\":{\"name\":\"g\","
+	  "\"text\":\"of p\",\"members\":[{\"name\":\"p\",\"text\":"
+	  "\"q\"}]},\"notes\":[\"beware\"]}" },
 };
 
 static json_t *answer(void *ctx, const json_t *request)
@@ -228,6 +257,28 @@ static const struct scene {
 	  "out\\x1b[2J  relaying  78  1.1K  1m 1s\n" },
 	{ "flows that ended", SERVED "flows --ended 5", 0,
 	  "out\\x1b[2J  finished  78  1.1K  1m 1s\n" },
+	{ "upstreams: a group and its members", SERVED "upstream", 0,
+	  "world   group, least-latency, else reject  1/2 " },
+	{ "upstreams: a member", SERVED "upstream list", 0,
+	  "\n  fra1  socks5 192.0.2.1:1080              up       enabled     "
+	  "12     34ms     120       3  upstream-refused, reply 2\n" },
+	{ "upstreams: in no group", SERVED "upstream", 0,
+	  "\ncorp    socks5 192.0.2.1:1080 " },
+	{ "upstreams as JSON", SERVED "upstream --json", 0,
+	  "\"members_up\": 1" },
+	{ "drain", SERVED "upstream drain fra1", 0,
+	  "fra1 is draining: 12 flows go on\n" },
+	{ "disable", SERVED "upstream disable fra1", 0,
+	  "fra1 is disabled: 12 flows are ended\n" },
+	{ "enable", SERVED "upstream enable fra1", 0, "fra1 is enabled" },
+	{ "drain whom?", SERVED "upstream drain", 2, "which upstream?" },
+	{ "upstream, a typing error", "upstream darin fra1", 2,
+	  "unknown upstream action 'darin' (did you mean 'drain'?)" },
+	{ "upstream, a word too many", "upstream list fra1", 2,
+	  "'fra1' is one word too many" },
+	{ "status, groups", SERVED "status", 0,
+	  "GROUP   UP  BALANCE        FALLBACK\n"
+	  "world  1/2  least-latency  reject\n" },
 	{ "a bad number", "flows --ended -1", 2, "is not a number from 0" },
 	{ "what was found of the engines", SERVED "status", 0,
 	  "engine ebpf  no BTF\nengine nft   works\n" },
@@ -247,6 +298,61 @@ static const struct scene {
 	  "bad.conf is not valid" },
 	{ "rules of another engine", "rules show --engine nfd", 2,
 	  "did you mean 'nft'?" },
+	{ "explain by a file",
+	  "explain tcp 192.0.2.7 198.51.100.1:80 good.conf", 0,
+	  "tcp 192.0.2.7 to 198.51.100.1:80, from eth1\n\n"
+	  "intercept  lan (line 1)\n"
+	  "kernel     gives it to the relay\n\n"
+	  "LINE  RULE            MATCHES\n"
+	  "   3  default -> out  yes\n\n"
+	  "upstream   out: to the server itself, 198.51.100.1:80, from the "
+	  "client's address\n" },
+	{ "explain what is not taken",
+	  "explain tcp 192.0.2.7:9 198.51.100.1:81 good.conf", 0,
+	  "intercept  lan (line 1): it does not take this port: tcp 81\n"
+	  "kernel     lets it pass: no intercept selects it\n" },
+	{ "explain as JSON",
+	  "explain --json tcp 192.0.2.7 198.51.100.1:80 good.conf", 0,
+	  "\"verdict\": \"relay\"" },
+	{ "explain by the daemon",
+	  SERVED "explain tcp 192.0.2.7 198.51.100.1:80", 0,
+	  "tcp 192.0.2.7 to 198.51.100.1:80, from e\\x1b\n\n"
+	  "intercept  lan (line 1)\n"
+	  "kernel     relays\n\n"
+	  "LINE  RULE    MATCHES\n"
+	  "   7  a -> b  perhaps: the name\n\n"
+	  "upstream   g: of p\n"
+	  "  member   p: q\n\n"
+	  "note       beware\n" },
+	{ "explain by the daemon as JSON",
+	  SERVED "explain --json tcp 192.0.2.7 198.51.100.1:80", 0,
+	  "\"kernel\": \"relays\"" },
+	{ "explain by a bad file",
+	  "explain tcp 192.0.2.7 198.51.100.1:80 bad.conf", 5,
+	  "bad.conf is not valid" },
+	{ "explain by no file",
+	  "explain tcp 192.0.2.7 198.51.100.1:80 none.conf", 1,
+	  "cannot open none.conf" },
+	{ "explain without a daemon",
+	  "--run-dir none explain tcp 192.0.2.7 198.51.100.1:80", 3,
+	  "none/control.sock" },
+	{ "explain with too few words", "explain tcp 192.0.2.7", 2,
+	  "whom\nusage: waylay explain tcp|udp SRC" },
+	{ "explain with too many", "explain tcp 192.0.2.7 192.0.2.8:1 a b", 2,
+	  "'b' is one word too many" },
+	{ "explain another protocol", "explain icmp 192.0.2.7 192.0.2.8:1", 2,
+	  "the protocol is tcp or udp, not 'icmp'" },
+	{ "explain a wrong source", "explain tcp host 192.0.2.8:1", 2,
+	  "the source 'host' is no address" },
+	{ "explain a server without port", "explain tcp 192.0.2.7 192.0.2.8", 2,
+	  "the destination '192.0.2.8' is no address with a port" },
+	{ "explain two IP versions", "explain tcp ::1 192.0.2.8:1", 2,
+	  "::1 and 192.0.2.8:1 are of different IP versions" },
+	{ "explain a wrong name",
+	  "explain tcp 192.0.2.7 192.0.2.8:1 --name a/b", 2,
+	  "'a/b' is no domain name" },
+	{ "explain QUIC over TCP", "explain --quic tcp 192.0.2.7 192.0.2.8:1",
+	  2, "QUIC runs over udp" },
 	{ "reload of a bad configuration", SERVED "reload", 5,
 	  "waylay.conf:1:1: error: no\nwaylay: the configuration is" },
 	{ "a failure of the daemon", SERVED "config show", 1,

@@ -31,6 +31,9 @@ const struct cli_option cli_options[OPT_COUNT] = {
 			     "(default open)" },
 	[OPT_QUIET] = { "quiet", 'q', NULL,
 			"do not print its flows at the end" },
+	[OPT_NAME] = { "name", 0, "NAME",
+		       "the name that the first bytes would tell" },
+	[OPT_QUIC] = { "quic", 0, NULL, "the flow is QUIC" },
 };
 
 const struct cli_command cli_commands[COMMAND_COUNT] = {
@@ -57,6 +60,24 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 			"examples:\n"
 			"  waylay flows --ended 20\n"
 			"  waylay flows --json | jq '.flows[].server'\n",
+	},
+	{
+		.name = "upstream",
+		.run = cli_upstream,
+		.usage = "[list] | drain|enable|disable NAME",
+		.summary = "show upstreams, take one out of use and back",
+		.text = "  list          show all: state, flows, what was "
+			"counted; members below their\n"
+			"                group\n"
+			"  drain NAME    no new flows; running ones go on\n"
+			"  disable NAME  no new flows; running ones are reset\n"
+			"  enable NAME   use it again\n"
+			"\n"
+			"It holds until waylayd ends; a reload keeps it.\n"
+			"\n"
+			"examples:\n"
+			"  waylay upstream\n"
+			"  waylay upstream drain fra1\n",
 	},
 	{
 		.name = "reload",
@@ -104,6 +125,24 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 			"\n"
 			"example:\n"
 			"  waylay rules show --engine nft waylay.conf\n",
+	},
+	{
+		.name = "explain",
+		.run = cli_explain,
+		.options = 1 << OPT_FROM | 1 << OPT_NAME | 1 << OPT_QUIC,
+		.usage = "tcp|udp SRC[:PORT] DST:PORT [OPTION...] [FILE]",
+		.summary = "say which way a flow would go, and why",
+		.text = "Prints the intercept that takes it, each rule up to "
+			"the one that decides, and the\nupstream.  Without "
+			"--from, as if it came from where an intercept takes "
+			"it;\n'--from host' is this host itself.  With FILE, "
+			"by that configuration; no\ndaemon is needed.\n"
+			"\n"
+			"examples:\n"
+			"  waylay explain tcp 192.168.1.7 198.51.100.1:443 "
+			"--name www.example.org\n"
+			"  waylay explain udp 192.168.1.7 198.51.100.1:443 "
+			"--quic waylay.conf\n",
 	},
 	{
 		.name = "run",

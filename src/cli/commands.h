@@ -20,7 +20,7 @@ struct cli_option {
 	const char *text;
 };
 
-enum { COMMAND_COUNT = 9 };
+enum { COMMAND_COUNT = 11 };
 
 struct cli_command {
 	const char *name;

@@ -29,6 +29,26 @@ static const struct column ended_columns[COLUMNS] = {
 	{ "UP", true },	     { "DOWN", true },	    { "AGE", true },
 };
 
+enum { NAME_SHOWN_MAX = 36 };
+
+/* The name that was seen, in place of the address, which --json has too.  Of a
+ * long one the end tells most. */
+static void cell_server(struct table *t, const json_t *flow)
+{
+	const char *server = cli_text(flow, "server");
+	const char *name = cli_text(flow, "name");
+	const char *port = strrchr(server, ':');
+	size_t len = strlen(name);
+
+	if (!len || !port)
+		table_cell(t, server);
+	else if (len <= NAME_SHOWN_MAX)
+		table_cellf(t, "%s%s", name, port);
+	else
+		table_cellf(t, "...%s%s", name + len - (NAME_SHOWN_MAX - 3),
+			    port);
+}
+
 /* `last_key`: what the STATE or END column shows. */
 static void add_flow(struct table *t, const json_t *flow, const char *last_key)
 {
@@ -37,7 +57,7 @@ static void add_flow(struct table *t, const json_t *flow, const char *last_key)
 
 	table_cell(t, cli_text(flow, "proto"));
 	table_cell(t, client);
-	table_cell(t, cli_text(flow, "server"));
+	cell_server(t, flow);
 	table_cell(t, strcmp(source, client) == 0 ? "=" : source);
 	table_cell(t, cli_text(flow, "upstream"));
 	table_cell(t, cli_text(flow, last_key));

@@ -108,14 +108,46 @@ static void print_intercepts(const json_t *reply)
 	json_array_foreach(json_object_get(reply, "intercepts"), i, one)
 	{
 		const char *deliver = cli_text(one, "deliver");
+		const char *listen = cli_text(one, "listen");
 
 		table_cell(&t, cli_text(one, "name"));
-		cell_interfaces(&t, json_object_get(one, "interfaces"));
+		if (*listen)
+			table_cellf(&t, "at %s", listen);
+		else
+			cell_interfaces(&t, json_object_get(one, "interfaces"));
 		table_cell(&t, cli_text(one, "tcp"));
 		table_cell(&t, cli_text(one, "udp"));
 		table_cell(&t, *deliver ? deliver : "relay");
 	}
 	putchar('\n');
+	table_print(&t, stdout);
+}
+
+static void print_groups(const json_t *reply)
+{
+	static const struct column columns[] = {
+		{ "GROUP", false },
+		{ "UP", true },
+		{ "BALANCE", false },
+		{ "FALLBACK", false },
+	};
+	struct table t = { .columns = columns, .count = COUNT(columns) };
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(reply, "groups"), i, one)
+	{
+		const json_t *members = json_object_get(one, "members");
+
+		table_cell(&t, cli_text(one, "name"));
+		table_cellf(&t, "%lld/%zu",
+			    (long long)cli_number(one, "members_up"),
+			    json_array_size(members));
+		table_cell(&t, cli_text(one, "balance"));
+		table_cell(&t, cli_text(one, "fallback"));
+	}
+	if (t.filled)
+		putchar('\n');
 	table_print(&t, stdout);
 }
 
@@ -211,6 +243,7 @@ int cli_status(const struct cli *cli, int argc, char **argv)
 		print_headline(reply);
 		print_settings(reply);
 		print_intercepts(reply);
+		print_groups(reply);
 		print_workers(reply);
 		print_counters(reply);
 		print_problems(reply);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -36,7 +37,7 @@ uint32_t crew_slots(const struct config *c)
 	return cpus < WORKERS_MAX ? (uint32_t)cpus : WORKERS_MAX;
 }
 
-static uint32_t nofile_limit(void)
+uint32_t crew_nofile(void)
 {
 	struct rlimit r;
 
@@ -50,7 +51,7 @@ static uint32_t nofile_limit(void)
  * whoever comes first has them. */
 static uint32_t tcp_flow_max(const struct config *c)
 {
-	uint32_t nofile = nofile_limit();
+	uint32_t nofile = crew_nofile();
 	uint32_t by_fds =
 		nofile > FDS_OTHER + 32 ? (nofile - FDS_OTHER) / 2 : 16;
 
@@ -69,10 +70,13 @@ static int spawn(struct member *m, struct err *e)
 	const struct config *c = m->generation->config;
 	struct worker_args args = {
 		.config = c,
+		.board = m->generation->board,
+		.seed = crew->seed,
+		.slot = m->slot,
 		.raw_fd = { crew->raw_fd[0], crew->raw_fd[1] },
 		.lock_fd = crew->lock_fd,
 		.is_private = crew->is_private,
-		.nofile = nofile_limit(),
+		.nofile = crew_nofile(),
 		.flow_max = tcp_flow_max(c) + c->limits.udp_flows,
 	};
 	int pair[2], error = 0;
@@ -120,6 +124,7 @@ static void release_generation(struct generation *g)
 {
 	if (--g->members || g->is_current)
 		return;
+	board_free(g->board);
 	config_free(g->config);
 	free(g);
 }
@@ -162,48 +167,6 @@ static void collect_records(struct member *m)
 		crew->on_record(crew->ctx, m->generation->config, &r);
 }
 
-/* Is it time to say it (again)?  Notes the time if so. */
-static bool may_say(const struct member *m, uint64_t *said_ms)
-{
-	uint64_t now_ms = m->crew->loop->now_ms;
-
-	if (*said_ms && now_ms - *said_ms < CREW_SAY_MS)
-		return false;
-	*said_ms = now_ms;
-	return true;
-}
-
-/* P8: one line that names limit and remedy. */
-static void report_pause(struct member *m)
-{
-	if (!atomic_load(&m->shared->is_accept_paused) ||
-	    !may_say(m, &m->pause_said_ms))
-		return;
-	log_warning("worker %d accepts no more connections for now: its %u "
-		    "descriptors (RLIMIT_NOFILE) are used up by %u flows; "
-		    "raise the limit (LimitNOFILE=) or add workers",
-		    (int)m->pid, nofile_limit(),
-		    atomic_load(&m->shared->tcp_flows));
-}
-
-/* T06: the ladder of relay/leg.h, one line for all flows since the last. */
-static void report_ports(struct member *m)
-{
-	uint64_t other =
-		atomic_load(&m->shared->counters[COUNTER_spoof_other_port]);
-	uint64_t failed =
-		atomic_load(&m->shared->counters[COUNTER_spoof_failed]);
-
-	if (other + failed == m->ports_said || !may_say(m, &m->ports_said_ms))
-		return;
-	m->ports_said = other + failed;
-	log_warning("worker %d: %llu flows could not keep the client's port, "
-		    "which is in use on this host: %llu got another port of "
-		    "the same address, %llu were refused (see `ss -anp`)",
-		    (int)m->pid, (unsigned long long)(other + failed),
-		    (unsigned long long)other, (unsigned long long)failed);
-}
-
 static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 {
 	struct member *m = (struct member *)((char *)watch -
@@ -216,8 +179,7 @@ static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 	/* Only a wake-up: what the bytes are does not matter. */
 	if (recv(m->channel_fd, bytes, sizeof(bytes), MSG_DONTWAIT) == 0)
 		loop_del(l, m->channel_fd); /* it ends; SIGCHLD follows */
-	report_pause(m);
-	report_ports(m);
+	crew_report_member(m);
 	collect_records(m);
 }
 
@@ -372,22 +334,47 @@ static int add_member(struct crew *crew, struct generation *g, uint32_t slot,
 	return 0;
 }
 
-int crew_start(struct crew *crew, struct config *c, struct err *e)
+/* `hash client` gives a client the same member in all workers, and after a
+ * reload: one seed for as long as we live. */
+static int draw_seed(struct crew *crew)
 {
-	struct generation *g = calloc(1, sizeof(*g)), *old = crew->current;
-	int error = 0;
+	if (crew->seed)
+		return 0;
+	return getrandom(&crew->seed, sizeof(crew->seed), 0) < 0 ? -errno : 0;
+}
 
-	if (!g) {
+/* Takes c.  With what the current generation knows of its upstreams. */
+static struct generation *make_generation(struct crew *crew, struct config *c)
+{
+	const struct generation *old = crew->current;
+	struct generation *g = calloc(1, sizeof(*g));
+	struct board *board =
+		board_new(c, old ? old->board : NULL, old ? old->config : NULL);
+
+	if (!g || !board || draw_seed(crew) < 0) {
+		board_free(board);
+		free(g);
 		config_free(c);
-		return err_set(e, ENOMEM, "no memory for a generation");
+		return NULL;
 	}
 	*g = (struct generation){
 		.config = c,
+		.board = board,
 		.number = crew->generations + 1,
 		.slots = crew_slots(c),
 		.members = 1,
 		.is_current = true,
 	};
+	return g;
+}
+
+int crew_start(struct crew *crew, struct config *c, struct err *e)
+{
+	struct generation *g = make_generation(crew, c), *old = crew->current;
+	int error = 0;
+
+	if (!g)
+		return err_set(e, ENOMEM, "no memory for a generation");
 	for (uint32_t i = 0; i < g->slots && !error; i++)
 		error = add_member(crew, g, i, e);
 	if (error < 0) {
@@ -401,6 +388,7 @@ int crew_start(struct crew *crew, struct config *c, struct err *e)
 	crew->generations = g->number;
 	crew->current = g;
 	g->members--; /* is_current keeps it now */
+	crew_report_begin(crew);
 	if (old)
 		retire(crew, old);
 	return 0;
@@ -408,9 +396,12 @@ int crew_start(struct crew *crew, struct config *c, struct err *e)
 
 void crew_drain_all(struct crew *crew)
 {
-	if (crew->current)
-		retire(crew, crew->current);
+	struct generation *old = crew->current;
+
 	crew->current = NULL;
+	crew_report_begin(crew);
+	if (old)
+		retire(crew, old);
 }
 
 void crew_stop_all(struct crew *crew)
@@ -454,4 +445,42 @@ void crew_counters(const struct crew *crew, uint64_t out[COUNTER_COUNT])
 	for (const struct member *m = crew->members; m; m = m->next)
 		for (int i = 0; i < COUNTER_COUNT && m->shared; i++)
 			out[i] += atomic_load(&m->shared->counters[i]);
+}
+
+/* --- upstreams ----------------------------------------------------------- */
+
+/* Older generations may have it at another index, or not at all. */
+static int index_in(const struct crew *crew, const struct member *m,
+		    size_t upstream)
+{
+	if (m->generation == crew->current)
+		return (int)upstream;
+	return board_find(m->generation->config, crew->current->config,
+			  upstream);
+}
+
+uint32_t crew_upstream_flows(const struct crew *crew, size_t upstream)
+{
+	uint32_t sum = 0;
+
+	for (const struct member *m = crew->members; m; m = m->next) {
+		int i = m->shared ? index_in(crew, m, upstream) : -1;
+
+		if (i >= 0)
+			sum += atomic_load(&m->shared->upstream_flows[i]);
+	}
+	return sum;
+}
+
+void crew_want(struct crew *crew, size_t upstream, enum board_want want)
+{
+	for (struct member *m = crew->members; m; m = m->next) {
+		int i = index_in(crew, m, upstream);
+
+		if (i < 0)
+			continue;
+		atomic_store(&m->generation->board->upstreams[i].want,
+			     (uint8_t)want);
+		command(m, WORKER_LOOK);
+	}
 }

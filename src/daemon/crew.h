@@ -12,12 +12,16 @@
  *				pause that doubles up to CREW_PAUSE_MAX_MS
  *	a draining one dies	nothing
  *
- * Read relay/worker.h for the other side.
+ * What is known of the upstreams (relay/board.h) belongs to a generation and is
+ * handed on to the next one.
+ *
+ * Read relay/worker.h for the other side, crew_report.h for what is logged.
  */
 #ifndef WL_DAEMON_CREW_H
 #define WL_DAEMON_CREW_H
 
 #include "base/loop.h"
+#include "daemon/crew_report.h"
 #include "daemon/listeners.h"
 
 #include <sys/types.h>
@@ -30,6 +34,7 @@ enum {
 
 struct generation {
 	struct config *config;
+	struct board *board; /* of its upstreams */
 	uint64_t number;
 	uint32_t slots;
 	unsigned members; /* who still need the configuration */
@@ -66,7 +71,9 @@ struct crew {
 	struct generation *current;
 	crew_record_fn on_record;
 	void *ctx;
+	struct crew_report report;
 	uint64_t generations; /* counted from 1 */
+	uint64_t seed;	      /* of `hash client` */
 	int raw_fd[FAMILY_COUNT];
 	int lock_fd;
 	int server_netns; /* where server legs live; -1: here */
@@ -92,5 +99,14 @@ void crew_collect(struct crew *crew);
 void crew_counters(const struct crew *crew, uint64_t out[COUNTER_COUNT]);
 /* Workers for `workers auto`. */
 uint32_t crew_slots(const struct config *c);
+/* Descriptors that each worker may have. */
+uint32_t crew_nofile(void);
+
+/* --- upstreams, by the index of the current configuration ---------------- */
+
+/* Flows that are alive, of all generations. */
+uint32_t crew_upstream_flows(const struct crew *crew, size_t upstream);
+/* What the operator wants: for all generations that have this upstream. */
+void crew_want(struct crew *crew, size_t upstream, enum board_want want);
 
 #endif

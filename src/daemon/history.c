@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "policy/domains.h"
+#include "relay/name.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,11 +34,17 @@ static void copy_name(char *to, const char *from)
 	to[len] = '\0';
 }
 
-/* The worker is not trusted: an index out of range has no name. */
+/* The worker is not trusted: an index out of range has no name, and what is no
+ * domain name was not seen. */
 void history_name(const struct config *c, const struct flow_record *r,
 		  struct history_entry *out)
 {
+	char *host = out->record.host;
+
 	out->record = *r;
+	host[HOST_TEXT_MAX - 1] = '\0';
+	if (!domain_normalise(host, strlen(host), host))
+		host[0] = '\0';
 	copy_name(out->intercept, r->intercept < c->intercept_count
 					  ? c->intercepts[r->intercept].name
 					  : "?");
@@ -63,46 +71,86 @@ static uint64_t since(uint64_t then_ms, uint64_t now_ms)
 	return now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
+/* --- lines --------------------------------------------------------------- */
+
+/* One record in both forms: "key=value" and ",\"key\":\"value\"". */
+struct line {
+	struct str text, fields;
+};
+
+/* The value is made of letters, digits and signs that need no quotes. */
+static void add_word(struct line *l, const char *key, const char *value)
+{
+	str_addf(&l->text, " %s=%s", key, value);
+	str_addf(&l->fields, ",\"%s\":\"%s\"", key, value);
+}
+
+static void add_number(struct line *l, const char *key, uint64_t value)
+{
+	if (value > INT64_MAX)
+		value = INT64_MAX; /* readers of JSON take no more */
+	str_addf(&l->text, " %s=%llu", key, (unsigned long long)value);
+	str_addf(&l->fields, ",\"%s\":%llu", key, (unsigned long long)value);
+}
+
+/* Words of the C library, without quotes in them. */
+static void add_sentence(struct line *l, const char *key, const char *value)
+{
+	str_addf(&l->text, " %s=\"%s\"", key, value);
+	str_addf(&l->fields, ",\"%s\":\"%s\"", key, value);
+}
+
+static void add_address(struct line *l, const char *key, const struct addr *a)
+{
+	char text[ADDR_TEXT_MAX];
+
+	add_word(l, key, address(a, text));
+}
+
+/* What not every flow has. */
+static void add_rest(struct line *l, const struct flow_record *r)
+{
+	if (r->error)
+		add_sentence(l, "error", strerror((int)r->error));
+	if (r->reply)
+		add_number(l, "reply", r->reply);
+	if (r->attempts > 1)
+		add_number(l, "attempts", r->attempts);
+	if (r->open_ms)
+		add_number(l, "open_ms", r->open_ms);
+	if (r->host[0]) {
+		add_word(l, "name", r->host);
+		add_word(l, "name_from", name_kind_name(r->name_kind));
+	}
+}
+
 static void log_entry(const struct history_entry *entry)
 {
 	const struct flow_record *r = &entry->record;
-	char client[ADDR_TEXT_MAX], server[ADDR_TEXT_MAX];
-	char source[ADDR_TEXT_MAX];
-	struct str text = { 0 }, fields = { 0 };
+	struct line l = { .text = { 0 } };
+	char when[24];
 
-	address(&r->client, client);
-	address(&r->server, server);
-	str_addf(&text,
-		 "flow %s client=%s server=%s source=%s intercept=%s rule=%u "
-		 "upstream=%s up=%llu down=%llu ms=%llu end=%s",
-		 proto_name(r->proto), client, server,
-		 address(&r->source, source), entry->intercept, r->rule + 1,
-		 entry->upstream, (unsigned long long)r->bytes[0],
-		 (unsigned long long)r->bytes[1],
-		 (unsigned long long)since(r->begun_ms, r->last_ms),
-		 flow_end_name(r->end));
-	if (r->error)
-		str_addf(&text, " error=\"%s\"", strerror((int)r->error));
-	if (log_is_json())
-		str_addf(&fields,
-			 ",\"proto\":\"%s\",\"client\":\"%s\","
-			 "\"server\":\"%s\",\"source\":\"%s\","
-			 "\"intercept\":\"%s\",\"rule\":%u,"
-			 "\"upstream\":\"%s\",\"up\":%llu,\"down\":%llu,"
-			 "\"ms\":%llu,\"end\":\"%s\"",
-			 proto_name(r->proto), client, server,
-			 address(&r->source, source), entry->intercept,
-			 r->rule + 1, entry->upstream,
-			 (unsigned long long)r->bytes[0],
-			 (unsigned long long)r->bytes[1],
-			 (unsigned long long)since(r->begun_ms, r->last_ms),
-			 flow_end_name(r->end));
-	if (log_is_json() && r->error)
-		str_addf(&fields, ",\"error\":\"%s\"", strerror((int)r->error));
-	log_record(log_is_json() ? "flow" : str_get(&text), str_get(&fields));
-	str_done(&text);
-	str_done(&fields);
+	str_addf(&l.text, "flow %s", proto_name(r->proto));
+	str_addf(&l.fields, ",\"proto\":\"%s\"", proto_name(r->proto));
+	add_address(&l, "client", &r->client);
+	add_address(&l, "server", &r->server);
+	add_address(&l, "source", &r->source);
+	add_word(&l, "intercept", entry->intercept);
+	add_number(&l, "rule", r->rule + 1);
+	add_word(&l, "upstream", entry->upstream);
+	add_number(&l, "up", r->bytes[0]);
+	add_number(&l, "down", r->bytes[1]);
+	add_number(&l, "ms", since(r->begun_ms, r->last_ms));
+	add_word(&l, "end", flow_end_name(r->end));
+	add_rest(&l, r);
+	add_word(&l, "started", log_time(r->begun_unix_ms, when));
+	log_record(log_is_json() ? "flow" : str_get(&l.text),
+		   str_get(&l.fields));
+	str_done(&l.text);
+	str_done(&l.fields);
 }
+
+/* --- entries ------------------------------------------------------------- */
 
 void history_add(struct history *h, const struct config *c,
 		 const struct flow_record *r, bool is_logged)
@@ -112,6 +160,35 @@ void history_add(struct history *h, const struct config *c,
 	history_name(c, r, entry);
 	if (is_logged)
 		log_entry(entry);
+}
+
+static void set(json_t *j, const char *key, json_t *value)
+{
+	(void)json_object_set_new(j, key, value); /* NULL: without memory */
+}
+
+static void set_number(json_t *j, const char *key, uint64_t value)
+{
+	set(j, key, json_integer((json_int_t)value));
+}
+
+static void set_rest(json_t *j, const struct flow_record *r)
+{
+	if (r->open_ms)
+		set_number(j, "open_ms", r->open_ms);
+	if (r->host[0]) {
+		set(j, "name", json_string(r->host));
+		set(j, "name_from", json_string(name_kind_name(r->name_kind)));
+	}
+	if (r->attempts > 1)
+		set_number(j, "attempts", r->attempts);
+	if (r->reply)
+		set_number(j, "reply", r->reply);
+	if (!r->end)
+		return;
+	set(j, "end", json_string(flow_end_name(r->end)));
+	if (r->error)
+		set(j, "error", json_string(strerror((int)r->error)));
 }
 
 json_t *history_json(const struct history_entry *entry, uint64_t now_ms)
@@ -135,21 +212,12 @@ json_t *history_json(const struct history_entry *entry, uint64_t now_ms)
 		      flow_mover_name(r->mover));
 	if (!j)
 		return NULL;
-	(void)json_object_set_new(j, "bytes_up",
-				  json_integer((json_int_t)r->bytes[0]));
-	(void)json_object_set_new(j, "bytes_down",
-				  json_integer((json_int_t)r->bytes[1]));
-	(void)json_object_set_new(
-		j, "age_ms",
-		json_integer((json_int_t)since(r->begun_ms, until_ms)));
-	(void)json_object_set_new(
-		j, "idle_ms",
-		json_integer((json_int_t)since(r->last_ms, now_ms)));
-	(void)json_object_set_new(
-		j, "started", json_string(log_time(r->begun_unix_ms, when)));
-	if (r->end)
-		(void)json_object_set_new(j, "end",
-					  json_string(flow_end_name(r->end)));
+	set_number(j, "bytes_up", r->bytes[0]);
+	set_number(j, "bytes_down", r->bytes[1]);
+	set_number(j, "age_ms", since(r->begun_ms, until_ms));
+	set_number(j, "idle_ms", since(r->last_ms, now_ms));
+	set(j, "started", json_string(log_time(r->begun_unix_ms, when)));
+	set_rest(j, r);
 	return j;
 }
 

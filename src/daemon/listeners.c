@@ -40,31 +40,62 @@ int listeners_init(struct listeners *l, struct err *e)
 	return 0;
 }
 
-static struct listener_set *find_set(const struct listeners *l,
-				     const char *intercept)
+/* --- sets ---------------------------------------------------------------- */
+
+static bool is_plain(const struct listener_set *set)
 {
-	for (size_t i = 0; i < l->count; i++)
-		if (!strcmp(l->sets[i].intercept, intercept))
+	return set->plain.family != 0;
+}
+
+static bool is_of(const struct listener_set *set, const struct intercept *it)
+{
+	if (it->has_listen)
+		return addr_equal(&set->plain, &it->listen);
+	return !is_plain(set) && !strcmp(set->intercept, it->name);
+}
+
+static struct listener_set *find_set(const struct listeners *l,
+				     const struct intercept *it)
+{
+	for (size_t i = 0; i < l->count && !it->has_deliver; i++)
+		if (is_of(&l->sets[i], it))
 			return &l->sets[i];
 	return NULL;
 }
 
-static struct listener_set *add_set(struct listeners *l, const char *name)
+/* A closed one, or one more. */
+static struct listener_set *new_set(struct listeners *l)
 {
-	struct listener_set *sets =
-		realloc(l->sets, (l->count + 1) * sizeof(*sets));
-	struct listener_set *set;
+	struct listener_set *sets;
 
+	for (size_t i = 0; i < l->count; i++)
+		if (is_plain(&l->sets[i]) && !l->sets[i].slots)
+			return &l->sets[i];
+	sets = realloc(l->sets, (l->count + 1) * sizeof(*sets));
 	if (!sets)
 		return NULL;
 	l->sets = sets;
-	set = &sets[l->count++];
+	return &sets[l->count++];
+}
+
+static struct listener_set *add_set(struct listeners *l,
+				    const struct intercept *it)
+{
+	struct listener_set *set = new_set(l);
+
+	if (!set)
+		return NULL;
 	memset(set, 0, sizeof(*set));
 	memset(set->fd, -1, sizeof(set->fd));
-	(void)snprintf(set->intercept, sizeof(set->intercept), "%s",
-		       name); /* fits: the parser's limit */
+	if (it->has_listen)
+		set->plain = it->listen;
+	else
+		(void)snprintf(set->intercept, sizeof(set->intercept), "%s",
+			       it->name); /* fits: the parser's limit */
 	return set;
 }
+
+/* --- opening ------------------------------------------------------------- */
 
 static int open_one(struct addr *at, enum proto proto, uint32_t mark,
 		    struct err *e)
@@ -128,8 +159,41 @@ static void close_from(struct listener_set *set, uint32_t slot)
 	}
 }
 
-static int open_slots(struct listeners *l, struct listener_set *set,
+/* Does a listener of ours have the port already, for a part of what `at`
+ * says or for more?  Then a try says nothing: during a reload both exist. */
+static bool is_shared_port(const struct listeners *l, const struct addr *at)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->sets[i].slots && is_plain(&l->sets[i]) &&
+		    l->sets[i].plain.port == at->port &&
+		    l->sets[i].plain.family == at->family)
+			return true;
+	return false;
+}
+
+/* SO_REUSEPORT would share the port with another program of root. */
+static int open_plain(struct listeners *l, struct listener_set *set,
 		      const struct config *c, uint32_t slots, struct err *e)
+{
+	enum family_index f =
+		set->plain.family == AF_INET6 ? FAMILY_V6 : FAMILY_V4;
+	int error = 0;
+
+	set->at[PROTO_TCP][f] = set->plain;
+	if (!set->slots && !is_shared_port(l, &set->plain))
+		error = sock_probe_free(SOCK_STREAM, &set->plain, e);
+	for (uint32_t i = set->slots; i < slots && error >= 0; i++) {
+		error = sock_listen_plain(&set->at[PROTO_TCP][f],
+					  plan_own_mark(c), e);
+		if (error >= 0)
+			set->fd[PROTO_TCP][f][i] = error;
+	}
+	return error < 0 ? error : 0;
+}
+
+static int open_transparent(struct listeners *l, struct listener_set *set,
+			    const struct config *c, uint32_t slots,
+			    struct err *e)
 {
 	int error = 0;
 
@@ -137,6 +201,15 @@ static int open_slots(struct listeners *l, struct listener_set *set,
 		for (enum family_index f = 0; f < FAMILY_COUNT; f++)
 			if (l->has_family[f] && !error)
 				error = open_kind(l, set, c, p, f, slots, e);
+	return error;
+}
+
+static int open_slots(struct listeners *l, struct listener_set *set,
+		      const struct config *c, uint32_t slots, struct err *e)
+{
+	int error = is_plain(set) ? open_plain(l, set, c, slots, e)
+				  : open_transparent(l, set, c, slots, e);
+
 	if (error < 0)
 		close_from(set, set->slots);
 	else if (slots > set->slots)
@@ -148,17 +221,19 @@ int listeners_open(struct listeners *l, const struct config *c, uint32_t slots,
 		   struct err *e)
 {
 	for (size_t i = 0; i < c->intercept_count; i++) {
-		const char *name = c->intercepts[i].name;
-		struct listener_set *set = find_set(l, name);
+		const struct intercept *it = &c->intercepts[i];
+		struct listener_set *set = find_set(l, it);
 		int error;
 
-		if (c->intercepts[i].has_deliver)
+		if (it->has_deliver)
 			continue;
 		if (!set)
-			set = add_set(l, name);
+			set = add_set(l, it);
 		if (!set)
 			return err_set(e, ENOMEM, "no memory for listeners");
 		error = open_slots(l, set, c, slots, e);
+		if (error < 0 && it->has_listen)
+			err_prefix(e, "intercept %s", it->name);
 		if (error < 0)
 			return error;
 	}
@@ -174,8 +249,9 @@ void listeners_plan(const struct listeners *l, const struct config *c,
 	memset(out->fds, -1, sizeof(out->fds));
 	memcpy(out->has_family, l->has_family, sizeof(out->has_family));
 	for (size_t i = 0; i < c->intercept_count; i++) {
+		const struct intercept *it = &c->intercepts[i];
 		const struct listener_set *set =
-			find_set(l, c->intercepts[i].name);
+			it->has_listen ? NULL : find_set(l, it);
 
 		for (enum proto p = 0; p < PROTO_COUNT && set; p++)
 			for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
@@ -198,6 +274,7 @@ static void collect(const struct listener_set *set, uint32_t intercept,
 				.proto = p,
 				.intercept = intercept,
 				.at = set->at[p][f],
+				.is_plain = is_plain(set),
 			};
 		}
 	}
@@ -215,21 +292,33 @@ struct worker_listener *listeners_of(const struct listeners *l,
 	if (!out)
 		return NULL;
 	for (size_t i = 0; i < c->intercept_count; i++) {
-		const struct listener_set *set =
-			find_set(l, c->intercepts[i].name);
+		const struct listener_set *set = find_set(l, &c->intercepts[i]);
 
-		if (c->intercepts[i].has_deliver || !set)
-			continue;
-		for (uint32_t s = slot; s < set->slots; s += slots)
+		for (uint32_t s = slot; set && s < set->slots; s += slots)
 			collect(set, (uint32_t)i, s, out, count);
 	}
 	return out;
 }
 
-void listeners_commit(struct listeners *l)
+static bool has_set(const struct config *c, const struct listener_set *set)
 {
-	for (size_t i = 0; i < l->count; i++)
-		l->sets[i].served = l->sets[i].slots;
+	for (size_t i = 0; i < c->intercept_count; i++)
+		if (is_of(set, &c->intercepts[i]))
+			return true;
+	return false;
+}
+
+void listeners_commit(struct listeners *l, const struct config *c)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct listener_set *set = &l->sets[i];
+
+		if (is_plain(set) && !has_set(c, set)) {
+			close_from(set, 0);
+			set->slots = 0;
+		}
+		set->served = set->slots;
+	}
 }
 
 void listeners_roll_back(struct listeners *l)

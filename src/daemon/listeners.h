@@ -7,6 +7,11 @@
  * and family, on 127.0.0.1 and ::1.  The supervisor opens them and keeps them
  * open for ever: closing a listener would reset the connections in its queue,
  * so no reload and no death of a worker may do it.
+ *
+ * An intercept with `listen` has a plain set: TCP alone, at the address that
+ * it says and by which the set is known.  Others see that address, so a set
+ * that the new generation does not serve any more is closed as soon as that
+ * generation serves; until then both do.
  */
 #ifndef WL_DAEMON_LISTENERS_H
 #define WL_DAEMON_LISTENERS_H
@@ -18,7 +23,8 @@
 enum { WORKERS_MAX = 64 };
 
 struct listener_set {
-	char intercept[NAME_TEXT_MAX];
+	char intercept[NAME_TEXT_MAX]; /* who has it; "": plain */
+	struct addr plain;	       /* of `listen`; family 0: transparent */
 	struct addr at[PROTO_COUNT][FAMILY_COUNT];	/* port 0: not open */
 	int fd[PROTO_COUNT][FAMILY_COUNT][WORKERS_MAX]; /* -1: not open */
 	uint32_t slots;	 /* worker slots that have their sockets */
@@ -37,9 +43,10 @@ int listeners_init(struct listeners *l, struct err *e);
 /* Open what `c` needs for `slots` workers and does not have yet. */
 int listeners_open(struct listeners *l, const struct config *c, uint32_t slots,
 		   struct err *e);
-/* Workers serve all that is open; or: they do not, close what is not served
- * (it would take a share of the flows and accept none). */
-void listeners_commit(struct listeners *l);
+/* Workers of c serve all that is open, but for plain listeners that c does not
+ * have: those are closed.  Or: they do not, close what is not served (it would
+ * take a share of the flows and accept none). */
+void listeners_commit(struct listeners *l, const struct config *c);
 void listeners_roll_back(struct listeners *l);
 /* Tell the engine where somebody listens. */
 void listeners_plan(const struct listeners *l, const struct config *c,

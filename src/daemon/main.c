@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "daemon/load.h"
 #include "daemon/supervisor.h"
+#include "engine/files.h"
 #include "policy/policy.h"
 
 #include <errno.h>
@@ -89,7 +90,7 @@ static int check(const char *file)
 	struct str messages = { 0 };
 	struct config *c = NULL;
 	struct err e = { 0 };
-	int error = load_config(file, &c, &messages, &e);
+	int error = load_config(file, files_to_check(), &c, &messages, &e);
 
 	fputs(str_get(&messages), stderr);
 	str_done(&messages);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * privilege.c - what a worker may still do; see privilege.h.
+ * privilege.c - what a child may still do; see privilege.h.
  */
 #include "daemon/privilege.h"
 
@@ -13,11 +13,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Beside the calls of relay/ and base/loop.c: what libc and a failing
+/* For every role: beside the calls of base/loop.c, what libc and a failing
  * assertion need. */
-static const int allowed[] = {
+static const int allowed_all[] = {
 	/* sockets */
-	SCMP_SYS(accept4),
 	SCMP_SYS(bind),
 	SCMP_SYS(connect),
 	SCMP_SYS(getsockname),
@@ -25,19 +24,10 @@ static const int allowed[] = {
 	SCMP_SYS(setsockopt),
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmsg),
-	SCMP_SYS(recvmmsg),
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
-	SCMP_SYS(sendmmsg),
-	SCMP_SYS(shutdown),
-	SCMP_SYS(splice),
-	SCMP_SYS(pipe2),
 	SCMP_SYS(fcntl),
 	SCMP_SYS(close),
-	/* the loop */
-	SCMP_SYS(epoll_ctl),
-	SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait),
 	SCMP_SYS(clock_gettime),
 	/* memory, end */
 	SCMP_SYS(mmap),
@@ -55,6 +45,34 @@ static const int allowed[] = {
 	SCMP_SYS(gettid),
 	SCMP_SYS(tgkill),
 	SCMP_SYS(write),
+};
+
+static const int allowed_worker[] = {
+	SCMP_SYS(accept4),     SCMP_SYS(recvmmsg),  SCMP_SYS(sendmmsg),
+	SCMP_SYS(getpeername), SCMP_SYS(shutdown),  SCMP_SYS(splice),
+	SCMP_SYS(pipe2),       SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+};
+
+/* c-ares, beside poll(2) of our own: TCP is written by writev(2). */
+static const int allowed_resolver[] = {
+	SCMP_SYS(poll),	       SCMP_SYS(ppoll),	 SCMP_SYS(read),
+	SCMP_SYS(readv),       SCMP_SYS(writev), SCMP_SYS(getrandom),
+	SCMP_SYS(getpeername),
+};
+
+struct role {
+	const int *allowed;
+	size_t allowed_count;
+	bool can_bind_low; /* ports below 1024 */
+};
+
+static const struct role roles[] = {
+	[PRIVILEGE_WORKER] = { allowed_worker,
+			       sizeof(allowed_worker) / sizeof(int), true },
+	[PRIVILEGE_RESOLVER] = { allowed_resolver,
+				 sizeof(allowed_resolver) / sizeof(int),
+				 false },
 };
 
 static const int socket_families[] = { 2 /* AF_INET */, 10 /* AF_INET6 */ };
@@ -78,17 +96,27 @@ static int allow_sockets(scmp_filter_ctx ctx)
 	return error;
 }
 
-static int load_filter(bool is_strict, struct err *e)
+static int allow_calls(scmp_filter_ctx ctx, const int *calls, size_t count)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < count && !error; i++)
+		error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	return error;
+}
+
+static int load_filter(const struct role *role, bool is_strict, struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(is_strict ? SCMP_ACT_KILL_PROCESS
 						     : SCMP_ACT_ERRNO(EPERM));
-	int error = 0;
+	int error;
 
 	if (!ctx)
 		return err_set(e, ENOMEM, "cannot make a system call filter");
-	for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed) && !error;
-	     i++)
-		error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	error = allow_calls(ctx, allowed_all,
+			    sizeof(allowed_all) / sizeof(*allowed_all));
+	if (!error)
+		error = allow_calls(ctx, role->allowed, role->allowed_count);
 	if (!error)
 		error = allow_sockets(ctx);
 	if (!error)
@@ -112,7 +140,7 @@ static int empty_root(struct err *e)
 	return 0;
 }
 
-static int drop_capabilities(struct err *e)
+static int drop_capabilities(const struct role *role, struct err *e)
 {
 	const struct passwd *user = getpwnam("waylay");
 	uid_t uid = user ? user->pw_uid : 65534; /* nobody */
@@ -122,8 +150,12 @@ static int drop_capabilities(struct err *e)
 	if (empty_root(e) < 0)
 		return -e->code;
 	capng_clear(CAPNG_SELECT_BOTH);
-	error = capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
-			      CAP_NET_RAW, CAP_NET_BIND_SERVICE, -1);
+	error = capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+			     CAP_NET_RAW);
+	if (!error && role->can_bind_low)
+		error = capng_update(CAPNG_ADD,
+				     CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+				     CAP_NET_BIND_SERVICE);
 	if (!error)
 		error = capng_change_id((int)uid, (int)gid,
 					CAPNG_DROP_SUPP_GRP |
@@ -136,20 +168,20 @@ static int drop_capabilities(struct err *e)
 	return 0;
 }
 
-int privilege_drop(bool is_strict, struct err *e)
+int privilege_drop(enum privilege_role who, bool is_strict, struct err *e)
 {
 	struct rlimit no_core = { 0, 0 };
 	int error;
 
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return err_errno(e, errno, "cannot forbid core files");
-	error = drop_capabilities(e);
+	error = drop_capabilities(&roles[who], e);
 	if (error < 0)
 		return error;
 	if (prctl(PR_SET_DUMPABLE, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_errno(e, errno, "cannot forbid new privileges");
-	return load_filter(is_strict, e);
+	return load_filter(&roles[who], is_strict, e);
 }
 
 int privilege_check(struct err *e)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process.c - from fork to worker; see process.h.
+ * process.c - what a forked child becomes; see process.h.
  */
 #include "daemon/process.h"
 
 #include "base/log.h"
 #include "daemon/privilege.h"
+#include "daemon/resolver.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/close_range.h>
@@ -50,10 +52,38 @@ static int leave_terminal(void)
 	return 0;
 }
 
-static int keep_only(const struct worker_args *args, int netns_fd)
+static void set_signals(void)
+{
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* What a whole process group gets is for the supervisor, which tells
+	 * us what to do. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+int process_settle(const char *name, int *keep, size_t count, int netns_fd)
+{
+	(void)prctl(PR_SET_NAME, name);
+	set_signals();
+	tzset(); /* or the first line of the log would open /etc/localtime */
+	if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) < 0)
+		return -errno;
+	close_others(keep, count);
+	return leave_terminal();
+}
+
+/* --- workers ------------------------------------------------------------- */
+
+static int settle_worker(const struct worker_args *args, int netns_fd)
 {
 	int *keep = calloc(args->listener_count + 8, sizeof(*keep));
 	size_t count = 0;
+	int error;
 
 	if (!keep)
 		return -ENOMEM;
@@ -63,10 +93,9 @@ static int keep_only(const struct worker_args *args, int netns_fd)
 	keep[count++] = args->raw_fd[1];
 	keep[count++] = args->channel_fd;
 	keep[count++] = args->lock_fd;
-	keep[count++] = netns_fd;
-	close_others(keep, count);
+	error = process_settle("waylay-worker", keep, count, netns_fd);
 	free(keep);
-	return leave_terminal();
+	return error;
 }
 
 void process_run(const struct worker_args *args, int server_netns,
@@ -74,33 +103,41 @@ void process_run(const struct worker_args *args, int server_netns,
 {
 	struct err e = { 0 };
 	struct worker *w = calloc(1, sizeof(*w));
-	sigset_t none;
-	int error = w ? keep_only(args, server_netns) : -ENOMEM;
+	int error = w ? settle_worker(args, server_netns) : -ENOMEM;
 
-	(void)prctl(PR_SET_NAME, "waylay-worker");
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	/* What a whole process group gets is for the supervisor, which tells
-	 * us what to do. */
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
-	(void)signal(SIGPIPE, SIG_IGN);
-	if (!error && server_netns >= 0 &&
-	    setns(server_netns, CLONE_NEWNET) < 0)
-		error = -errno;
-	if (server_netns >= 0)
-		close(server_netns);
 	if (!error)
 		error = worker_init(w, args);
 	if (error < 0)
 		err_errno(&e, -error, "cannot start");
 	else
-		error = privilege_drop(is_strict, &e);
+		error = privilege_drop(PRIVILEGE_WORKER, is_strict, &e);
 	if (error < 0) {
 		log_error("worker %d: %s", (int)getpid(), e.text);
 		_exit(1);
 	}
 	worker_run(w);
+	_exit(0);
+}
+
+/* --- the resolver -------------------------------------------------------- */
+
+void process_resolve(const struct process_resolver *p)
+{
+	int keep[] = { p->channel_fd };
+	struct resolver *r = NULL;
+	struct err e = { 0 };
+	int error = process_settle("waylay-resolver", keep, 1, p->server_netns);
+
+	if (error < 0)
+		err_errno(&e, -error, "cannot start");
+	else /* it reads files: before privileges go */
+		error = resolver_new(p->config, p->board, &r, &e);
+	if (!error)
+		error = privilege_drop(PRIVILEGE_RESOLVER, p->is_strict, &e);
+	if (error < 0) {
+		log_error("resolver %d: %s", (int)getpid(), e.text);
+		_exit(1);
+	}
+	resolver_run(r, p->channel_fd);
 	_exit(0);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process.h - from fork to worker.
+ * process.h - what a forked child becomes: a worker, or the resolver.
  *
- * What a forked child does before it serves: keep only the descriptors that
- * are a worker's, enter the namespace of the server legs, allocate, give up
- * privileges.  Read privilege.h and relay/worker.h next.
+ * What it does before it serves: keep only the descriptors that are its own,
+ * enter the namespace of the server legs, allocate and read, give up
+ * privileges.  Read privilege.h, relay/worker.h and resolver.h next.
  */
 #ifndef WL_DAEMON_PROCESS_H
 #define WL_DAEMON_PROCESS_H
@@ -16,5 +16,20 @@
  * start (and said why). */
 _Noreturn void process_run(const struct worker_args *args, int server_netns,
 			   bool is_strict);
+
+struct process_resolver {
+	const struct config *config;
+	struct board *board;
+	int channel_fd;	  /* its end is ours */
+	int server_netns; /* as above */
+	bool is_strict;
+};
+
+/* The same for the resolver. */
+_Noreturn void process_resolve(const struct process_resolver *p);
+
+/* What both do first: a name, signals, the namespace, and no descriptor but
+ * keep[] (which is sorted) and the standard three.  0 or -errno. */
+int process_settle(const char *name, int *keep, size_t count, int netns_fd);
 
 #endif

@@ -4,7 +4,9 @@
  */
 #include "daemon/report.h"
 
+#include "daemon/report_explain.h"
 #include "daemon/report_rules.h"
+#include "daemon/report_upstream.h"
 #include "daemon/supervisor.h"
 #include "engine/select.h"
 #include "net/sysctl.h"
@@ -77,6 +79,7 @@ static json_t *problems(const struct supervisor *s)
 		(void)json_array_append_new(
 			list, json_string("IPv6 does not work on this host: "
 					  "it is not intercepted"));
+	report_group_problems(s, list);
 	return list;
 }
 
@@ -150,7 +153,12 @@ static json_t *intercepts(const struct supervisor *s)
 						 "is_present", 1));
 		set(j, "name", json_string(it->name));
 		set(j, "interfaces", names);
-		set(j, "tcp", ports_text(&it->ports[PROTO_TCP]));
+		set(j, "listen",
+		    it->has_listen ? json_string(addr_format(&it->listen, text))
+				   : json_null());
+		set(j, "tcp",
+		    it->has_listen ? json_string("any")
+				   : ports_text(&it->ports[PROTO_TCP]));
 		set(j, "udp", ports_text(&it->ports[PROTO_UDP]));
 		set(j, "deliver",
 		    it->has_deliver
@@ -223,6 +231,7 @@ static json_t *answer_status(struct supervisor *s, const json_t *request)
 	set(j, "problems", problems(s));
 	set(j, "workers", workers(s));
 	set(j, "intercepts", intercepts(s));
+	set(j, "groups", report_groups(s));
 	set(j, "counters", counters(s));
 	return j;
 }
@@ -301,9 +310,10 @@ static const struct {
 	const char *name;
 	json_t *(*answer)(struct supervisor *s, const json_t *request);
 } commands[] = {
-	{ "status", answer_status }, { "flows", answer_flows },
-	{ "reload", answer_reload }, { "config", answer_config },
-	{ "rules", report_rules },
+	{ "status", answer_status },	 { "flows", answer_flows },
+	{ "reload", answer_reload },	 { "config", answer_config },
+	{ "explain", report_explain },	 { "rules", report_rules },
+	{ "upstream", report_upstream },
 };
 
 json_t *report_answer(void *ctx, const json_t *request)

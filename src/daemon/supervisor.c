@@ -9,6 +9,7 @@
 #include "daemon/load.h"
 #include "daemon/privilege.h"
 #include "daemon/report.h"
+#include "engine/files.h"
 #include "net/sock.h"
 #include "net/sockdiag.h"
 #include "policy/policy.h"
@@ -61,19 +62,29 @@ static int check_delivery(const struct config *c, struct err *e)
 	return 0;
 }
 
+static void add_place(const struct intercept *it, struct str *out)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (it->has_listen) {
+		str_addf(out, ", intercept %s at %s", it->name,
+			 addr_format(&it->listen, text));
+		return;
+	}
+	str_addf(out, ", intercept %s from", it->name);
+	for (size_t n = 0; n < it->ifname_count; n++)
+		str_addf(out, n ? ", %s" : " %s", it->ifnames[n]);
+	if (it->from_host)
+		str_add(out, " host");
+}
+
 static void log_ready(const struct supervisor *s)
 {
 	const struct config *c = s->now.plan.config;
 	struct str text = { 0 };
 
-	for (size_t i = 0; i < c->intercept_count; i++) {
-		str_addf(&text, ", intercept %s from", c->intercepts[i].name);
-		for (size_t n = 0; n < c->intercepts[i].ifname_count; n++)
-			str_addf(&text, n ? ", %s" : " %s",
-				 c->intercepts[i].ifnames[n]);
-		if (c->intercepts[i].from_host)
-			str_add(&text, " host");
-	}
+	for (size_t i = 0; i < c->intercept_count; i++)
+		add_place(&c->intercepts[i], &text);
 	log_info("ready: engine %s, %u workers%s", s->now.engine->name,
 		 crew_slots(c), str_get(&text));
 	str_done(&text);
@@ -110,17 +121,28 @@ static int bring_up(struct supervisor *s, struct config *c, struct err *e)
 		installed_undo(&s->now, &next, &s->guard.ask);
 		return error == -EINVAL ? -EIO : error; /* it is for messages */
 	}
-	listeners_commit(&s->listeners);
+	listeners_commit(&s->listeners, c);
 	installed_keep(&s->now, &next, &s->guard.ask);
 	s->links = (struct links){ .config = c };
 	log_setup((enum log_priority)c->log.level,
 		  c->log.format == LOG_FORMAT_JSON);
 	look_at_links(s);
 	guard_set(&s->guard, &s->now);
+	resolver_child_set(&s->resolver, c, s->crew.current->board);
+	if (list_watch_begin(&s->lists, c, &s->read_at) < 0)
+		log_warning("no memory to watch the files of lists");
 	return 0;
 }
 
 /* --- reload -------------------------------------------------------------- */
+
+/* The text's warnings or errors are appended to `text`; see load.h. */
+static int read_config(struct supervisor *s, struct config **out,
+		       struct str *text, struct err *e)
+{
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &s->read_at);
+	return load_config(s->options.config_file, &files_system, out, text, e);
+}
 
 static int check_change(const struct config *old, const struct config *new,
 			struct err *e)
@@ -144,7 +166,7 @@ int supervisor_reload(struct supervisor *s, struct str *text)
 		str_add(text, "waylayd is ending");
 		return -EBUSY;
 	}
-	error = load_config(s->options.config_file, &c, text, &e);
+	error = read_config(s, &c, text, &e);
 	if (error == -EINVAL) /* text holds the messages */
 		return error;
 	if (!error) {
@@ -163,7 +185,8 @@ int supervisor_reload(struct supervisor *s, struct str *text)
 	return 0;
 }
 
-static void reload_by_signal(struct supervisor *s)
+/* By a signal, or because a list has changed: nobody waits for an answer. */
+static void reload_unasked(struct supervisor *s)
 {
 	struct str text = { 0 };
 
@@ -174,6 +197,16 @@ static void reload_by_signal(struct supervisor *s)
 	else if (text.len)
 		log_warning("%s", str_get(&text));
 	str_done(&text);
+}
+
+static void on_lists(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->is_ending)
+		return;
+	log_info("a file of a list has changed: reloading");
+	reload_unasked(s);
 }
 
 /* --- the end ------------------------------------------------------------- */
@@ -206,6 +239,7 @@ static void end_soon(struct supervisor *s)
 	s->is_ending = true;
 	log_info("ending: running flows have %u ms", drain_ms);
 	installed_end_listening(&s->now);
+	resolver_child_set(&s->resolver, NULL, NULL);
 	crew_drain_all(&s->crew);
 	listeners_close(&s->listeners);
 	s->drain_end.fn = on_drain_end;
@@ -224,12 +258,13 @@ static void on_signal(struct loop *l, struct watch *w, uint32_t events)
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGCHLD:
+			resolver_child_reap(&s->resolver);
 			crew_reap(&s->crew);
 			if (s->is_ending && crew_is_empty(&s->crew))
 				end_now(s);
 			break;
 		case SIGHUP:
-			reload_by_signal(s);
+			reload_unasked(s);
 			break;
 		case SIGTERM:
 		case SIGINT:
@@ -316,6 +351,10 @@ static int prepare(struct supervisor *s, const struct config *c, struct err *e)
 	if (!error)
 		error = guard_open(&s->guard, &s->loop, look_at_links, s, e);
 	s->begun_ms = s->loop.now_ms;
+	file_watch_init(&s->lists, &s->loop, on_lists, s);
+	resolver_child_init(&s->resolver, &s->loop);
+	s->resolver.server_netns = s->options.server_netns;
+	s->resolver.is_strict = s->options.is_strict;
 	s->crew.loop = &s->loop;
 	s->crew.listeners = &s->listeners;
 	s->crew.on_record = on_record;
@@ -361,6 +400,8 @@ static void shut_down(struct supervisor *s)
 		control_server_close(&s->control);
 	s->links.config = NULL;
 	guard_set(&s->guard, NULL);
+	file_watch_close(&s->lists);
+	resolver_child_set(&s->resolver, NULL, NULL);
 	installed_remove(&s->now, &s->guard.ask);
 	crew_stop_all(&s->crew);
 	crew_wait(&s->crew);
@@ -381,7 +422,7 @@ int supervisor_run(const struct supervisor_options *o, struct err *e)
 	s = (struct supervisor){ .options = *o,
 				 .signal_fd = -1,
 				 .lock_fd = -1 };
-	error = load_config(o->config_file, &c, &messages, e);
+	error = read_config(&s, &c, &messages, e);
 	if (messages.len)
 		(void)!write(STDERR_FILENO, messages.text, messages.len);
 	str_done(&messages);

@@ -3,16 +3,16 @@
  * supervisor.h - waylayd, the process with the privileges.
  *
  * It reads the configuration, opens the listeners, lets the engine install
- * its rules, keeps the workers, answers the control socket, guards what it
- * installed, and at the end takes all of it away.  It never parses a byte
- * that came from the network.
+ * its rules, keeps the workers and the resolver, answers the control socket,
+ * guards what it installed, and at the end takes all of it away.  It never
+ * parses a byte that came from the network.
  *
  * Order of things: listeners before rules, so that no flow is intercepted
  * before it can wait in a queue; rules before workers, so that a refused rule
  * changes nothing; at the end rules before workers.
  *
- * Read crew.h (workers), listeners.h, guard.h (repairs), report.h (what it
- * tells) next.
+ * Read crew.h (workers), resolver_child.h, listeners.h, guard.h (repairs),
+ * report.h (what it tells) next.
  */
 #ifndef WL_DAEMON_SUPERVISOR_H
 #define WL_DAEMON_SUPERVISOR_H
@@ -24,7 +24,9 @@
 #include "daemon/history.h"
 #include "daemon/installed.h"
 #include "daemon/links.h"
+#include "daemon/list_watch.h"
 #include "daemon/listeners.h"
+#include "daemon/resolver_child.h"
 
 enum { SUPERVISOR_PROBLEMS_MAX = 8 };
 
@@ -48,6 +50,9 @@ struct supervisor {
 	struct history history;
 	struct links links;
 	struct installed now;
+	struct resolver_child resolver;
+	struct file_watch lists; /* of `reload on-change` */
+	struct timespec read_at; /* when reading the configuration began */
 	uint64_t begun_ms;
 	int signal_fd, lock_fd;
 	bool is_ending;
