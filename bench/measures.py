@@ -35,7 +35,7 @@ def _wrk(bench, port, threads, connections, *more, is_pinned=False):
                         "-d", f"{bench.seconds}s", "-s", WRK_SCRIPT, *more,
                         bench.topology.url(port), is_pinned=is_pinned)
     result = json.loads(text.splitlines()[-1])
-    if result["errors"] > WRK_ERRORS_MAX * result["requests"]:
+    if not result["requests"] or result["errors"] > WRK_ERRORS_MAX * result["requests"]:
         raise BenchError(f"wrk: {result['errors']} errors in "
                          f"{result['requests']} requests")
     return result

@@ -209,27 +209,42 @@ static bool associate(int fd)
 	return answer(fd, &bound);
 }
 
+static bool ask(int fd, const char *text, size_t len)
+{
+	struct endpoint to;
+
+	if (len < 3 || text[0] != 5)
+		return false;
+	if (text[1] == 3)
+		return associate(fd);
+	return read_address(text + 3, len - 3, &to) && begin_connect(fd, &to);
+}
+
+/* The request may come with the greeting. */
+static bool greet(int fd, const char *text, size_t len)
+{
+	size_t own = len < 2 ? 2 : 2 + (size_t)text[1];
+
+	if (len < own || text[0] != 5 || send(fd, "\5\0", 2, MSG_NOSIGNAL) != 2)
+		return false;
+	ends[fd].role = REQUEST;
+	return len == own || ask(fd, text + own, len - own);
+}
+
 static bool listen_to(int fd)
 {
 	char text[600];
 	ssize_t len = recv(fd, text, sizeof(text), 0);
-	struct endpoint to;
 
 	if (len < 0)
 		return errno == EAGAIN;
-	if (ends[fd].role == CONTROL || len < 3 || text[0] != 5) {
-		if (ends[fd].role == CONTROL && len == 0)
-			drop((int)ends[fd].held_len);
+	if (ends[fd].role == CONTROL) {
+		drop((int)ends[fd].held_len); /* the association */
 		return false;
 	}
-	if (ends[fd].role == GREETING) {
-		ends[fd].role = REQUEST;
-		return send(fd, "\5\0", 2, MSG_NOSIGNAL) == 2;
-	}
-	if (text[1] == 3)
-		return associate(fd);
-	return read_address(text + 3, (size_t)len - 3, &to) &&
-	       begin_connect(fd, &to);
+	if (ends[fd].role == GREETING)
+		return greet(fd, text, (size_t)len);
+	return ask(fd, text, (size_t)len);
 }
 
 static bool finish_connect(int far)

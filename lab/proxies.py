@@ -6,14 +6,14 @@
     HAProxyReceiver, NginxReceiver                 read a PROXY header
 
 They listen on every address of their namespace, IPv4 and IPv6, at `port`.  With
-a `user` those that can ask for a password.  Files lie in a directory of the
-scenario; where a program insists on a place of its own, it gets a mount of its
-own there.  Read next: test_upstream.py.
+a `user` those that can ask for a password.  Files lie in a directory that ends
+with the proxy; danted, whose users are the system's, gets mounts of its own.  Read next: test_upstream.py.
 """
 
 import os
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 from namespace import Namespace
@@ -30,12 +30,13 @@ class Proxy:
     has_udp = False
     has_v6 = True
 
-    def __init__(self, host: Namespace, directory: Path, user: str = ""):
+    def __init__(self, host: Namespace, user: str = "", port: int = 0):
         self.host = host
         self.user = user
-        self.directory = directory / f"{type(self).__name__}-{os.urandom(3).hex()}"
-        self.directory.mkdir()
-        self.directory.chmod(0o777)
+        self.port = port or self.port
+        self._temporary = tempfile.TemporaryDirectory(prefix="waylay-lab-")
+        self.directory = Path(self._temporary.name)
+        self.directory.chmod(0o777)  # squid is no longer root when it writes
         self.log_file = self.directory / "log"
         self._processes: list[subprocess.Popen] = []
         self._log = self.log_file.open("w")
@@ -66,6 +67,7 @@ class Proxy:
             process.wait()
         self._processes.clear()
         self._log.close()
+        self._temporary.cleanup()
 
     def freeze(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -202,10 +204,11 @@ class Shadowsocks(Proxy):
         secret = ("-k", "between-the-two", "-m", "aes-256-gcm", "-u")
         far = str(self.port + 1)
         self.start("ss-server", "-s", "127.0.0.1", "-p", far, *secret)
-        self.start(
-            *("ss-local", "-s", "127.0.0.1", "-p", far, *secret),
-            *("-b", "::", "-l", str(self.port)),
-        )
+        for at in (self.host.v4, self.host.v6):  # datagrams of one family each
+            self.start(
+                *("ss-local", "-s", "127.0.0.1", "-p", far, *secret),
+                *("-b", at, "-l", str(self.port)),
+            )
 
 
 # --- HTTP CONNECT -----------------------------------------------------------------
@@ -292,6 +295,7 @@ class HAProxyReceiver(Proxy):
 
     via = "proxy-protocol-v2"
     port = 8085
+    question = b"GET / HTTP/1.0\r\n\r\n"
 
     def begin(self) -> None:
         file = self.write("conf", HAPROXY.format(port=self.port))
@@ -299,7 +303,7 @@ class HAProxyReceiver(Proxy):
 
 
 NGINX = """
-load_module modules/ngx_stream_module.so;
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off; master_process off; pid {directory}/pid; error_log stderr info;
 events {{ worker_connections 256; }}
 stream {{
@@ -316,6 +320,7 @@ class NginxReceiver(Proxy):
 
     via = "proxy-protocol-v1"
     port = 8086
+    question = b""
 
     def begin(self) -> None:
         text = NGINX.format(port=self.port, directory=self.directory)

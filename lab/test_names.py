@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules by name: from TLS, from HTTP, from QUIC.
+
+    cli ── lan0 ─ gw: waylayd ─ wan0 ── srv
+
+A flow whose name is self.example reaches srv with the gateway's address, one
+whose name is blocked.example is refused; all others keep the client's address.
+The plain gateway lets all pass: what the server hears is the same.
+"""
+
+import contextlib
+import socket
+
+import pytest
+
+import waylay
+from endings import assert_stream_arrives, end_of, finish
+from hello import client_hello, initials, split_records
+from wait import wait_for
+
+WAIT_MS = 400
+
+CONFIG = f"""
+engine {waylay.ENGINE}; workers 1
+sniff {{ tls; http; quic; wait {WAIT_MS}ms }}
+intercept lan {{ from lan0; tcp any; udp any }}
+upstream out    {{ via direct; source client }}
+upstream myself {{ via direct; source self }}
+list blocked {{ domain blocked.example, *.blocked.example }}
+rules {{
+    port 7000-7099        -> out              # decided before any name
+    list blocked          -> reject
+    domain .self.example  -> myself
+    quic port 8443        -> reject
+    default               -> out
+}}
+"""
+
+
+@pytest.fixture
+def listener(lab, family, resources):
+    return resources.enter_context(lab.srv.listen(family, 0))
+
+
+def connect(lab, listener, resources) -> socket.socket:
+    return resources.enter_context(lab.cli.connect(listener.getsockname()[:2]))
+
+
+def accept(listener, resources):
+    server, peer = listener.accept()
+    server.settimeout(5)
+    resources.enter_context(server)
+    return server, peer[0]
+
+
+def expected_source(lab, gateway, family: str, name: str) -> str:
+    """Which address the server sees."""
+    if gateway.is_waylay and name.endswith("self.example"):
+        return {"v4": "198.51.100.1", "v6": "2001:db8:2::1"}[family]
+    return lab.cli.address(family)
+
+
+def receive(s: socket.socket, count: int) -> bytes:
+    text = b""
+    while len(text) < count:
+        piece = s.recv(count - len(text))
+        assert piece, f"the end after {len(text)} of {count} bytes"
+        text += piece
+    return text
+
+
+def in_pieces(s: socket.socket, text: bytes, size: int) -> None:
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for i in range(0, len(text), size):
+        s.sendall(text[i : i + size])
+
+
+HTTP = b"GET / HTTP/1.1\r\nUser-Agent: lab\r\nHost: %s\r\n\r\n"
+
+FIRST_BYTES = {
+    "tls": lambda name: client_hello(name),
+    "tls-in-small-records": lambda name: split_records(client_hello(name), 100),
+    "tls-of-post-quantum-size": lambda name: client_hello(name, 3000),
+    "http": lambda name: HTTP % name.encode(),
+    "http-in-capitals": lambda name: HTTP % name.upper().encode(),
+    "http-with-port": lambda name: HTTP % f"{name}:80".encode(),
+}
+KINDS = pytest.mark.parametrize("kind", FIRST_BYTES)
+
+
+@KINDS
+@pytest.mark.parametrize("name", ["self.example", "www.self.example", "other.example"])
+def test_a_name_chooses_the_rule(lab, gateway, family, listener, resources, kind, name):
+    text = FIRST_BYTES[kind](name)
+    client = connect(lab, listener, resources)
+    client.sendall(text)
+    server, peer = accept(listener, resources)
+    assert peer == expected_source(lab, gateway, family, name)
+    assert receive(server, len(text)) == text
+    assert_stream_arrives(server, client, 100_000)
+    if gateway.is_waylay:
+        flow = gateway.daemon.flows()[-1]
+        assert flow["name"] == name
+
+
+@KINDS
+def test_a_name_is_refused(lab, gateway, family, listener, resources, kind):
+    client = connect(lab, listener, resources)
+    client.sendall(FIRST_BYTES[kind]("deep.blocked.example"))
+    if not gateway.is_waylay:
+        accept(listener, resources)
+        return
+    assert end_of(client) == "rst"
+    listener.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    ended = gateway.daemon.wait_ended(name="deep.blocked.example")
+    assert ended["end"] == "rejected"
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_R_TLS_1_a_hello_in_pieces(lab, gateway, family, listener, resources, size):
+    text = client_hello("self.example")
+    client = connect(lab, listener, resources)
+    in_pieces(client, text, size)
+    server, peer = accept(listener, resources)
+    assert peer == expected_source(lab, gateway, family, "self.example")
+    assert receive(server, len(text)) == text
+
+
+def test_F52_a_server_that_speaks_first(lab, gateway, family, listener, resources):
+    """It waits as long as `sniff wait` says, and no longer."""
+    client = connect(lab, listener, resources)
+    server, peer = accept(listener, resources)
+    assert peer == expected_source(lab, gateway, family, "")
+    server.sendall(b"220 welcome\r\n")
+    assert client.recv(100) == b"220 welcome\r\n"
+    client.sendall(b"EHLO\r\n")
+    assert server.recv(100) == b"EHLO\r\n"
+
+
+def test_F52_no_rule_needs_a_name_no_wait(lab, gateway, family, resources):
+    """Measured by order, not by time: no first byte is ever sent."""
+    before = late_names(gateway)
+    with lab.srv.listen(family, 7001) as listener:
+        client = connect(lab, listener, resources)
+        server, _ = accept(listener, resources)
+        server.sendall(b"220 welcome\r\n")
+        assert client.recv(100) == b"220 welcome\r\n"
+    assert late_names(gateway) == before
+
+
+def late_names(gateway) -> int:
+    if not gateway.is_waylay:
+        return 0
+    return gateway.daemon.status()["counters"]["name_late"]
+
+
+def test_what_is_no_name_is_seen_at_once(lab, gateway, family, listener, resources):
+    """An SSH client's first words are neither TLS nor HTTP."""
+    client = connect(lab, listener, resources)
+    client.sendall(b"SSH-2.0-lab\r\n")
+    server, peer = accept(listener, resources)
+    assert peer == lab.cli.address(family)
+    assert receive(server, 13) == b"SSH-2.0-lab\r\n"
+
+
+def test_a_client_that_finishes_while_it_is_looked_at(
+    lab, gateway, family, listener, resources
+):
+    client = connect(lab, listener, resources)
+    client.sendall(b"G")
+    finish(client)
+    server, _ = accept(listener, resources)
+    assert server.recv(10) == b"G"
+    assert server.recv(10) == b""
+    server.sendall(b"bye")
+    finish(server)
+    assert client.recv(10) == b"bye"
+    assert end_of(client) == "fin"
+
+
+def test_T12_a_slow_client_is_not_waited_for(
+    lab, gateway, family, listener, resources
+):
+    """Half a hello: at the deadline the flow goes on without a name."""
+    text = client_hello("self.example")
+    client = connect(lab, listener, resources)
+    client.sendall(text[:100])
+    server, peer = accept(listener, resources)
+    assert peer == lab.cli.address(family)
+    client.sendall(text[100:])
+    assert receive(server, len(text)) == text
+
+
+def test_T16_hostile_names_are_none(lab, gateway, family, listener, resources):
+    """Control bytes, markup, an address, 300 letters: nothing of it is shown."""
+    for name in (b"a\x1b[31mb", b"<b>x</b>", b"192.0.2.1", b"x" * 300, b'a"b', b"a b"):
+        client = connect(lab, listener, resources)
+        client.sendall(HTTP % name)
+        server, peer = accept(listener, resources)
+        assert peer == lab.cli.address(family)
+        client.close()
+        server.close()
+    if gateway.is_waylay:
+        for flow in gateway.daemon.ended(6):
+            assert not flow.get("name")
+
+
+# --- QUIC --------------------------------------------------------------------
+
+
+def quic_server(lab, family: str, resources, port: int = 0) -> socket.socket:
+    s = resources.enter_context(lab.srv.udp(family))
+    s.bind((lab.srv.address(family), port))
+    return s
+
+
+QUIC_CASES = {
+    "one-datagram": dict(version=1),
+    "version-2": dict(version=2),
+    "two-datagrams": dict(pieces=2),
+    "R-QUIC-3-two-datagrams-in-the-wrong-order": dict(pieces=2, order=(1, 0)),
+    "R-QUIC-3-four-in-any-order": dict(pieces=4, order=(2, 0, 3, 1)),
+    "version-2-in-three": dict(version=2, pieces=3, order=(1, 2, 0)),
+}
+
+
+@pytest.mark.parametrize("case", QUIC_CASES)
+@pytest.mark.parametrize("name", ["self.example", "other.example"])
+def test_a_name_of_quic_chooses_the_rule(lab, gateway, family, resources, case, name):
+    server = quic_server(lab, family, resources)
+    client = resources.enter_context(lab.cli.udp(family))
+    sent = initials(name, **QUIC_CASES[case])
+    for datagram in sent:
+        client.sendto(datagram, server.getsockname()[:2])
+    heard = []
+    for _ in sent:
+        datagram, peer = server.recvfrom(2000)
+        heard.append(datagram)
+        assert peer[0] == expected_source(lab, gateway, family, name)
+    assert heard == sent  # R-QUIC-4: never split, merged or changed
+    server.sendto(b"answer", peer[:2])
+    answer, source = client.recvfrom(100)
+    assert (answer, source[:2]) == (b"answer", server.getsockname()[:2])
+    if gateway.is_waylay:
+        assert gateway.daemon.flows()[-1]["name"] == name
+
+
+def test_quic_is_refused_and_others_are_not(lab, gateway, family, resources):
+    """Browsers fall back to TCP at once if ICMP says so (U33)."""
+    server = quic_server(lab, family, resources, 8443)
+    client = resources.enter_context(lab.cli.udp(family))
+    client.connect(server.getsockname()[:2])
+    client.send(b"no quic at all")
+    assert server.recv(100) == b"no quic at all"
+    other = resources.enter_context(lab.cli.udp(family))
+    other.connect(server.getsockname()[:2])
+    other.send(initials("other.example")[0])
+    if not gateway.is_waylay:
+        assert len(server.recv(2000)) == 1200
+        return
+    with pytest.raises(ConnectionRefusedError):
+        other.recv(100)
+    server.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        server.recv(100)
+
+
+def test_R_QUIC_5_an_unknown_version_goes_on(lab, gateway, family, resources):
+    server = quic_server(lab, family, resources)
+    client = resources.enter_context(lab.cli.udp(family))
+    datagram = b"\xc0\x1a\x2a\x3a\x4a\x08" + bytes(1194)
+    client.sendto(datagram, server.getsockname()[:2])
+    assert server.recv(2000) == datagram
+
+
+def test_half_a_quic_hello_goes_on_at_the_deadline(lab, gateway, family, resources):
+    server = quic_server(lab, family, resources)
+    client = resources.enter_context(lab.cli.udp(family))
+    first = initials("self.example", pieces=2)[0]
+    client.sendto(first, server.getsockname()[:2])
+    datagram, peer = server.recvfrom(2000)
+    assert datagram == first
+    assert peer[0] == lab.cli.address(family)
+
+
+# --- many at once ----------------------------------------------------------------
+
+
+def test_T12_many_slow_clients_do_not_hinder_others(lab, gateway, family, resources):
+    """300 clients with half a hello each; a whole one is served meanwhile."""
+    text = client_hello("self.example")
+    with lab.srv.listen(family, 0) as listener, contextlib.ExitStack() as slow:
+        for _ in range(300):
+            client = slow.enter_context(lab.cli.connect(listener.getsockname()[:2]))
+            client.sendall(text[:50])
+        client = connect(lab, listener, resources)
+        client.sendall(text)
+        accepted = []
+
+        def is_served() -> bool:
+            server, peer = listener.accept()
+            slow.enter_context(server)
+            accepted.append(peer[0])
+            return peer[1] == client.getsockname()[1] or peer[0] == expected_source(
+                lab, gateway, family, "self.example"
+            )
+
+        wait_for("the whole one is served", is_served, 10)
