@@ -14,7 +14,7 @@ import os
 import typing
 
 from modes import check_path
-from process import EXTRA_S, Child, is_listening, run
+from process import EXTRA_S, BenchError, Child, is_listening, run
 from usage import cpu_busy_s
 
 FIRST_PORT = 20000
@@ -140,4 +140,11 @@ class Bench:
             text = self.client("iperf3", "-c", address, "-p", port,
                                 "-t", self.seconds, "--json")
             busy_s = cpu_busy_s() - start_s
-        return json.loads(text)["end"]["sum_received"], busy_s
+        try:
+            said = json.loads(text)
+        except ValueError as problem:
+            raise BenchError(f"iperf3 said {text[:200]!r}") from problem
+        received = said["end"].get("sum_received", {"bytes": 0})
+        if not received["bytes"]:
+            raise BenchError(f"iperf3: {said.get('error', 'nothing was received')}")
+        return received, busy_s

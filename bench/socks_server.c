@@ -7,13 +7,14 @@
  * One thread, one epoll set.  It knows CONNECT and UDP ASSOCIATE by address,
  * no user, no name, and trusts what it reads: a request comes in one piece, as
  * all clients of the bench send it.  Every gateway that is compared speaks to
- * this one.  Bytes are copied through one buffer; what does not fit into the
- * other side waits there in its own.
+ * this one.  Bulk goes through pipes, the rest is copied through one buffer;
+ * what does not fit into the other side waits there in its own.
  */
 #include "helper.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -26,7 +27,9 @@
 enum {
 	BACKLOG = 4096,
 	EVENTS = 256,
-	COPY_BYTES = 256 * 1024,
+	COPY_BYTES = 64 * 1024,
+	BULK_BYTES = 32 * 1024, /* a read of so much is followed by splice */
+	PIPE_BYTES = 1024 * 1024,
 	BATCH = 32,
 	DATAGRAM_BYTES = 2048,
 	HEADER_MAX = 22, /* of a datagram, with an IPv6 address */
@@ -41,6 +44,9 @@ struct end { /* of a connection or an association, by descriptor */
 	bool is_finished; /* its FIN was carried */
 	char *held;	  /* for it, when it did not take all */
 	size_t held_len;
+	int pipe[2]; /* for it, once the other side sends in bulk */
+	bool has_pipe;
+	size_t piped;	      /* bytes in it */
 	struct endpoint peer; /* UDP_NEAR: the client, once it spoke */
 };
 
@@ -73,6 +79,10 @@ static void drop(int fd)
 	int other = ends[fd].other;
 
 	free(ends[fd].held);
+	if (ends[fd].has_pipe) {
+		close(ends[fd].pipe[0]);
+		close(ends[fd].pipe[1]);
+	}
 	ends[fd] = (struct end){ .other = -1 };
 	close(fd);
 	if (other >= 0) {
@@ -262,13 +272,19 @@ static bool finish_connect(int far)
 
 /* What a side waits for: room if something is held for it, bytes unless
  * something is held for the other. */
+static bool has_held(int fd)
+{
+	return ends[fd].held_len || ends[fd].piped;
+}
+
 static void watch_relay(int fd)
 {
-	const struct end *e = &ends[fd], *other = &ends[e->other];
+	const struct end *e = &ends[fd];
 
-	watch(fd,
-	      (e->held_len ? EPOLLOUT : 0u) |
-		      (other->held_len || other->is_finished ? 0u : EPOLLIN));
+	watch(fd, (has_held(fd) ? EPOLLOUT : 0u) |
+			  (has_held(e->other) || ends[e->other].is_finished
+				   ? 0u
+				   : EPOLLIN));
 }
 
 static bool hold(struct end *e, const char *bytes, size_t len)
@@ -281,11 +297,29 @@ static bool hold(struct end *e, const char *bytes, size_t len)
 	return true;
 }
 
+static bool flush_pipe(int fd)
+{
+	struct end *e = &ends[fd];
+
+	while (e->piped) {
+		ssize_t sent = splice(e->pipe[0], NULL, fd, NULL, e->piped,
+				      SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+		if (sent < 0)
+			return errno == EAGAIN;
+		e->piped -= (size_t)sent;
+	}
+	return true;
+}
+
 static bool flush(int fd)
 {
 	struct end *e = &ends[fd];
-	ssize_t sent = send(fd, e->held, e->held_len, MSG_NOSIGNAL);
+	ssize_t sent;
 
+	if (e->piped)
+		return flush_pipe(fd);
+	sent = send(fd, e->held, e->held_len, MSG_NOSIGNAL);
 	if (sent < 0)
 		return errno == EAGAIN;
 	e->held_len -= (size_t)sent;
@@ -297,6 +331,35 @@ static bool flush(int fd)
 	return true;
 }
 
+static bool finish(int from, int to)
+{
+	ends[to].is_finished = true;
+	(void)shutdown(to, SHUT_WR);
+	return !ends[from].is_finished;
+}
+
+static bool move(int from, int to)
+{
+	struct end *e = &ends[to];
+	ssize_t len = splice(from, NULL, e->pipe[1], NULL, PIPE_BYTES,
+			     SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+	if (len < 0)
+		return errno == EAGAIN;
+	if (len == 0)
+		return finish(from, to);
+	e->piped = (size_t)len;
+	return flush_pipe(to);
+}
+
+static void make_pipe(struct end *e)
+{
+	if (pipe2(e->pipe, O_NONBLOCK | O_CLOEXEC) < 0)
+		helper_die("pipe2");
+	(void)fcntl(e->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+	e->has_pipe = true;
+}
+
 static bool copy(int from, int to)
 {
 	static char bytes[COPY_BYTES];
@@ -304,11 +367,10 @@ static bool copy(int from, int to)
 
 	if (len < 0)
 		return errno == EAGAIN;
-	if (len == 0) {
-		ends[to].is_finished = true;
-		(void)shutdown(to, SHUT_WR);
-		return !ends[from].is_finished;
-	}
+	if (len == 0)
+		return finish(from, to);
+	if (len >= BULK_BYTES)
+		make_pipe(&ends[to]);
 	sent = send(to, bytes, (size_t)len, MSG_NOSIGNAL);
 	if (sent < 0 && errno != EAGAIN)
 		return false;
@@ -324,10 +386,11 @@ static bool relay(int fd, uint32_t events)
 
 	if (other < 0 || (events & EPOLLERR))
 		return false;
-	if (ends[fd].held_len && (events & EPOLLOUT) && !flush(fd))
+	if (has_held(fd) && (events & EPOLLOUT) && !flush(fd))
 		return false;
-	if ((events & (EPOLLIN | EPOLLHUP)) && !ends[other].held_len &&
-	    !ends[other].is_finished && !copy(fd, other))
+	if ((events & (EPOLLIN | EPOLLHUP)) && !has_held(other) &&
+	    !ends[other].is_finished &&
+	    !(ends[other].has_pipe ? move : copy)(fd, other))
 		return false;
 	watch_relay(fd);
 	watch_relay(other);

@@ -302,6 +302,33 @@ def test_the_proxy_is_told_the_name(lab, daemon, family, proxy, resources):
     assert unnamed[1] != named[1]
 
 
+# --- answers that no server can have sent ------------------------------------------
+
+IMPOSSIBLE = {
+    "v4": ("127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.1.1"),
+    "v6": ("::1", "::", "ff02::1", "fe80::1", "::ffff:192.0.2.1"),
+}
+OTHER_FAMILY = {"v4": ("v6", "2001:db8:2::10"), "v6": ("v4", "198.51.100.10")}
+
+
+def test_T07_answers_from_impossible_addresses_are_dropped(
+    lab, daemon, family, proxy, client
+):
+    one = proxy("one")
+    near = client(8006)
+    near.send(b"?")
+    _, peer = one.udp.recvfrom(100)
+    for address in IMPOSSIBLE[family]:
+        one.udp.sendto(one.header((address, 8006)) + b"wrong", peer)
+    other, address = OTHER_FAMILY[family]
+    place = ATYP[other] + socket.inet_pton(NUMBER[other], address)
+    one.udp.sendto(b"\0\0\0" + place + b"\x1f\x46wrong", peer)
+    one.udp.sendto(one.header((near.getpeername()[0], 0)) + b"no port", peer)
+    one.udp.sendto(one.header(near.getpeername()[:2]) + b"right", peer)
+    assert near.recv(100) == b"right"
+    assert counters(daemon)["udp_bad_header"] == len(IMPOSSIBLE[family]) + 2
+
+
 # --- size ------------------------------------------------------------------------
 
 

@@ -38,6 +38,11 @@ static const char *program; /* argv[1] of this test */
 	"\"end\":\"finished\",\"bytes_up\":78,\"bytes_down\":1200,"            \
 	"\"age_ms\":61500}"
 
+/* The same, with a name that was seen. */
+#define NAMED_FLOW(name)                                                       \
+	"{\"name\":\"" name "\",\"client\":\"192.0.2.10:40000\","              \
+	"\"server\":\"[2001:db8::7]:443\"}"
+
 #define GROUP                                                                  \
 	"{\"name\":\"world\",\"members\":[\"fra1\",\"ams1\"],"                 \
 	"\"members_up\":1,\"balance\":\"least-latency\","                      \
@@ -63,7 +68,10 @@ static const struct {
 	  "\"deliver\":null}],\"groups\":[" GROUP
 	  "],\"counters\":{\"zero\":0,\"some\":7},"
 	  "\"problems\":[\"waiting\\u001b for eth9\"]}" },
-	{ "flows", "{\"ok\":true,\"flows\":[" FLOW "],\"ended\":[" FLOW "]}" },
+	{ "flows", "{\"ok\":true,\"flows\":[" FLOW "],\"ended\":[" FLOW
+		   "," NAMED_FLOW("www.example.org") "," NAMED_FLOW(
+			   "a-very-long-label-of-a-name.and-another.of-example."
+			   "org") "]}" },
 	{ "upstream",
 	  "{\"ok\":true,\"groups\":[" GROUP
 	  "],\"upstreams\":[" UPSTREAM("ams1", "down", "0") "," UPSTREAM(
@@ -257,6 +265,10 @@ static const struct scene {
 	  "out\\x1b[2J  relaying  78  1.1K  1m 1s\n" },
 	{ "flows that ended", SERVED "flows --ended 5", 0,
 	  "out\\x1b[2J  finished  78  1.1K  1m 1s\n" },
+	{ "flows, a name in place of the address", SERVED "flows --ended 5", 0,
+	  "  192.0.2.10:40000  www.example.org:443  " },
+	{ "flows, the end of a long name", SERVED "flows --ended 5", 0,
+	  "  ...a-name.and-another.of-example.org:443  " },
 	{ "upstreams: a group and its members", SERVED "upstream", 0,
 	  "world   group, least-latency, else reject  1/2 " },
 	{ "upstreams: a member", SERVED "upstream list", 0,

@@ -14,10 +14,10 @@ static const struct {
 	const char *text; /* behind the number */
 } rows[] = {
 	{ COUNTER_loop,
-	  "flows were refused because they would have come back to waylay: an "
-	  "upstream's address is intercepted, or is a listener of waylay; "
-	  "leave that address out with `except dst`, or choose another "
-	  "upstream" },
+	  "flows were refused because they would have come back to waylay: "
+	  "they were meant for its own listeners, or what their upstream "
+	  "sends is intercepted again; leave it out with `except dst` or, if "
+	  "it runs on this host, `except user`" },
 	{ COUNTER_upstream_none,
 	  "flows found nobody in their group who takes them: every member is "
 	  "down, disabled or has failed; see `waylay upstream`" },

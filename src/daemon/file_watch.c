@@ -27,13 +27,7 @@ static void identify(const char *path, struct file_identity *out)
 	out->dev = st.st_dev;
 	out->ino = st.st_ino;
 	out->size = st.st_size;
-	out->modified = st.st_mtim;
 	out->changed = st.st_ctim;
-}
-
-static bool is_same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 static bool is_before(const struct timespec *a, const struct timespec *b)
@@ -46,8 +40,8 @@ static bool is_same(const struct file_identity *a,
 		    const struct file_identity *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       is_same_time(&a->modified, &b->modified) &&
-	       is_same_time(&a->changed, &b->changed);
+	       !is_before(&a->changed, &b->changed) &&
+	       !is_before(&b->changed, &a->changed);
 }
 
 /* --- looking ------------------------------------------------------------- */

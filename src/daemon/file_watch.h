@@ -4,9 +4,9 @@
  *
  * inotify(7) tells of the directories in which the files lie; that something
  * happened there is only a reason to look.  Whether a file is another one is
- * said by its identity: device, inode, size and times.  So it does not matter
- * by what way it was replaced: written anew, renamed over, removed and made
- * again, or a symbolic link on the way that leads elsewhere now.
+ * said by its identity: device, inode, size and time of change.  So the way in
+ * which it was replaced does not matter: written anew, renamed over, removed
+ * and made again, or a symbolic link on the way that leads elsewhere now.
  *
  *	an event --200 ms--> look: changed? --200 ms--> look: changed again?
  *	                                     <---------------- yes
@@ -33,7 +33,7 @@ struct file_identity {
 	dev_t dev;
 	ino_t ino;
 	off_t size;
-	struct timespec modified, changed;
+	struct timespec changed;
 };
 
 struct file_watch {

@@ -94,12 +94,12 @@ static void revive(struct timer *t, uint64_t now_ms)
 static void end(struct resolver_child *r)
 {
 	wheel_cancel(&r->loop->wheel, &r->revive);
+	close_channel(r); /* that ends it, too, should kill() be forbidden */
 	if (r->pid > 0) {
 		(void)kill(r->pid, SIGKILL);
-		(void)waitpid(r->pid, NULL, 0); /* it dies at once */
+		(void)waitpid(r->pid, NULL, 0);
 	}
 	r->pid = 0;
-	close_channel(r);
 }
 
 void resolver_child_reap(struct resolver_child *r)

@@ -171,7 +171,7 @@ static void put_segment_size(struct msghdr *msg, char *control, size_t len)
 	struct cmsghdr *c = (struct cmsghdr *)control;
 	uint16_t size = (uint16_t)len;
 
-	c->cmsg_level = SOL_UDP;
+	c->cmsg_level = IPPROTO_UDP;
 	c->cmsg_type = UDP_SEGMENT;
 	c->cmsg_len = CMSG_LEN(sizeof(size));
 	memcpy(CMSG_DATA(c), &size, sizeof(size));

@@ -9,6 +9,16 @@
 
 #include <errno.h>
 
+static void netns_set_mtu(const char *name, int mtu)
+{
+	struct ifreq link = { .ifr_mtu = mtu };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	strncpy(link.ifr_name, name, sizeof(link.ifr_name) - 1);
+	assert_int_equal(ioctl(fd, SIOCSIFMTU, &link), 0);
+	close(fd);
+}
+
 static const char *const hosts[] = { "127.0.0.1", "::1" };
 
 /* A plain socket on a free port. */
@@ -227,6 +237,109 @@ static void test_headed(void **state)
 		run_headed(hosts[i]);
 }
 
+/* --- together ------------------------------------------------------------ */
+
+/* Lengths of datagrams that go by one call; what is of one length may leave
+ * the socket together, and must arrive apart. */
+static const struct {
+	const char *name;
+	size_t lens[6];
+	size_t count;
+} mixtures[] = {
+	{ "all of one length", { 100, 100, 100, 100, 100, 100 }, 6 },
+	{ "pairs", { 7, 7, 8, 8, 7, 7 }, 6 },
+	{ "one alone between others", { 1400, 1400, 9, 1400, 1400 }, 5 },
+	{ "empty ones", { 0, 0, 0 }, 3 },
+	{ "empty ones between others", { 5, 0, 0, 5 }, 4 },
+	{ "too many bytes for one message", { 30000, 30000, 30000 }, 3 },
+	{ "longer than a link can carry", { 65000, 65000, 10 }, 3 },
+};
+
+static void fill_mixture(struct dgram_batch *b, size_t row)
+{
+	for (size_t i = 0; i < mixtures[row].count; i++) {
+		b->dgrams[i].len = mixtures[row].lens[i];
+		memset(b->dgrams[i].bytes, (int)(i + 1), b->dgrams[i].len);
+	}
+}
+
+/* Each call may send fewer than it is asked to. */
+static void send_all(int fd, struct dgram_batch *b, size_t count,
+		     const struct dgram_head *head)
+{
+	for (size_t at = 0; at < count;) {
+		int sent = dgram_send_headed(fd, b, at, count - at, head);
+
+		assert_in_range(sent, 1, count - at);
+		at += (size_t)sent;
+	}
+}
+
+static void expect_mixture(int in, struct dgram_batch *b, size_t row,
+			   const struct dgram_head *head)
+{
+	size_t seen = 0;
+
+	while (seen < mixtures[row].count) {
+		assert_in_range(dgram_recv(in, b), 1, mixtures[row].count);
+		for (size_t i = 0; i < b->count; i++, seen++) {
+			const struct dgram *d = &b->dgrams[i];
+			size_t len = mixtures[row].lens[seen];
+
+			assert_int_equal(d->len, head->len + len);
+			assert_memory_equal(d->bytes, head->bytes, head->len);
+			for (size_t k = 0; k < len; k++)
+				assert_int_equal(d->bytes[head->len + k],
+						 seen + 1);
+		}
+	}
+	assert_int_equal(dgram_recv(in, b), -EAGAIN);
+}
+
+/* mtu: of the loopback interface.  Where what is equal cannot go together, it
+ * goes apart, and nothing is lost or sent twice. */
+static void run_mixtures(int mtu, const struct dgram_head *head)
+{
+	struct addr to, from;
+	struct dgram_batch b;
+	int in, out, large = 8 << 20;
+
+	netns_begin();
+	netns_set_mtu("lo", mtu);
+	in = open_plain(hosts[0], &to);
+	out = open_plain(hosts[0], &from);
+	assert_int_equal(setsockopt(in, SOL_SOCKET, SO_RCVBUFFORCE, &large,
+				    sizeof(large)),
+			 0);
+	assert_int_equal(setsockopt(out, SOL_SOCKET, SO_SNDBUFFORCE, &large,
+				    sizeof(large)),
+			 0);
+	assert_int_equal(dgram_init(&b), 0);
+	assert_int_equal(sock_connect(out, &to), 0);
+	for (size_t row = 0; row < sizeof(mixtures) / sizeof(*mixtures);
+	     row++) {
+		print_message("%s\n", mixtures[row].name);
+		fill_mixture(&b, row);
+		send_all(out, &b, mixtures[row].count, head);
+		expect_mixture(in, &b, row, head);
+	}
+	dgram_done(&b);
+	close(in);
+	close(out);
+}
+
+static void test_together(void **state)
+{
+	static const struct dgram_head none = { (const uint8_t *)"", 0 };
+	static const struct dgram_head some = { (const uint8_t *)"head", 4 };
+
+	(void)state; /* unused */
+	run_mixtures(65536, &none);
+	run_mixtures(65536, &some);
+	run_mixtures(1000, &none); /* in fragments */
+	run_mixtures(1000, &some);
+}
+
 static bool is_odd(void *ctx, struct dgram *d)
 {
 	(*(size_t *)ctx)++;
@@ -302,6 +415,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_headed),
+		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_keep),
 		cmocka_unit_test(test_any_port_is_nobody_elses),
 		cmocka_unit_test(test_batches),

@@ -8,8 +8,8 @@
  * asking, so that `waylay flows` works also while a worker is busy.
  *
  * The supervisor trusts nothing it reads here: indexes are checked before
- * use, and there is no text.  Numbers are plain 64-bit stores; the identity
- * of a flow is guarded by `version` (odd while it changes).
+ * use, and the one text, a name, is judged again.  Numbers are plain 64-bit
+ * stores; the identity of a flow is guarded by `version`, odd while it changes.
  */
 #ifndef WL_RELAY_SHARED_H
 #define WL_RELAY_SHARED_H
