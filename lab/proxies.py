@@ -150,15 +150,15 @@ class Danted(Proxy):
         crypt = subprocess.run(
             ["openssl", "passwd", "-6", PASSWORD], capture_output=True, text=True
         ).stdout.strip()
-        passwd = Path("/etc/passwd").read_text() + f"{USER}:x:7777:7777::/:/bin/false\n"
-        shadow = Path("/etc/shadow").read_text() + f"{USER}:{crypt}:19000:0:99999:7:::\n"
+        passwd = Path("/etc/passwd").read_text() + f"{self.user}:x:7777:7777::/:/bin/false\n"
+        shadow = Path("/etc/shadow").read_text() + f"{self.user}:{crypt}:19000:0:99999:7:::\n"
         files = self.write("passwd", passwd), self.write("shadow", shadow)
         return ["sh", "-c", WITH_USER, "sh", *files]
 
 
 class Microsocks(Proxy):
     def begin(self) -> None:
-        user = ("-u", USER, "-P", PASSWORD) if self.user else ()
+        user = ("-u", self.user, "-P", PASSWORD) if self.user else ()
         self.start("microsocks", "-i", "::", "-p", str(self.port), *user)
 
 
@@ -249,7 +249,7 @@ class Squid(Proxy):
                 text=True,
             ).stdout.strip()
             access = SQUID_AUTH.format(
-                passwords=self.write("passwords", f"{USER}:{crypt}\n")
+                passwords=self.write("passwords", f"{self.user}:{crypt}\n")
             )
         text = SQUID.format(port=self.port, directory=self.directory, access=access)
         self.start("squid", "-N", "-f", self.write("conf", text))
@@ -271,7 +271,7 @@ class Tinyproxy(Proxy):
     port = 8888
 
     def begin(self) -> None:
-        auth = f"BasicAuth {USER} {PASSWORD}" if self.user else ""
+        auth = f"BasicAuth {self.user} {PASSWORD}" if self.user else ""
         file = self.write("conf", TINYPROXY.format(port=self.port, auth=auth))
         self.start("tinyproxy", "-d", "-c", file)
 
