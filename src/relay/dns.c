@@ -188,7 +188,7 @@ bool dns_read_answer(const uint8_t *bytes, size_t len, struct dns_query *out)
 void dns_asked_add(struct dns_asked *a, const struct dns_query *q)
 {
 	a->ring[a->next] = *q;
-	a->is_open |= (uint16_t)(1u << a->next);
+	a->is_open |= UINT64_C(1) << a->next;
 	a->next = (uint8_t)((a->next + 1) % DNS_ASKED_MAX);
 }
 
@@ -197,10 +197,10 @@ bool dns_asked_take(struct dns_asked *a, const struct dns_query *answer)
 	for (unsigned i = 0; i < DNS_ASKED_MAX; i++) {
 		const struct dns_query *q = &a->ring[i];
 
-		if (!(a->is_open & 1u << i) || q->id != answer->id ||
+		if (!(a->is_open & UINT64_C(1) << i) || q->id != answer->id ||
 		    q->question_hash != answer->question_hash)
 			continue;
-		a->is_open &= (uint16_t) ~(1u << i);
+		a->is_open &= ~(UINT64_C(1) << i);
 		return true;
 	}
 	return false;

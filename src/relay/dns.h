@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { DNS_ASKED_MAX = 16 };
+enum { DNS_ASKED_MAX = 64 }; /* what a forwarder has open at once */
 
 struct dns_query {
 	uint32_t question_hash; /* of name in lower case, type and class */
@@ -28,7 +28,7 @@ struct dns_query {
 
 /* The last queries of one client to one server; the oldest gives way. */
 struct dns_asked {	  /* zeros: nothing asked */
-	uint16_t is_open; /* bit i: ring[i] waits for its answer */
+	uint64_t is_open; /* bit i: ring[i] waits for its answer */
 	uint8_t next;	  /* of ring, to write */
 	struct dns_query ring[DNS_ASKED_MAX];
 };
