@@ -9,6 +9,7 @@ import dataclasses
 import json
 
 from measure import Measure, Metric, Sample
+from usage import process_cpu_s
 
 PEERS = ("redsocks", "v2ray")
 
@@ -17,8 +18,11 @@ def through(measure):
     """The same load, as a measure of its own for gateways with a proxy."""
 
     def take(bench, mode, running):
+        pids = running.pids()
+        start_s = process_cpu_s(pids)
         sample = measure.take(bench, mode, running)
         values = {f"via_{key}": value for key, value in sample.values.items()}
+        values[f"via_{measure.name}_own_cpu_s"] = process_cpu_s(pids) - start_s
         # Each UDP flow has a control connection, which the path check of
         # measure.py does not know: what arrived shows the path well enough.
         return Sample(values, tcp=sample.tcp, udp=0)
@@ -28,6 +32,8 @@ def through(measure):
                             title=f"through SOCKS5: {metric.title}")
         for metric in measure.metrics
     ]
+    metrics.append(Metric(f"via_{measure.name}_own_cpu_s", bases=PEERS, digits=2,
+                          title=f"through SOCKS5: gateway's own CPU s, {measure.name}"))
     return Measure(f"via-{measure.name}", take, metrics, measure.is_udp)
 
 

@@ -11,13 +11,18 @@
 
 enum { BATCH = 128 };
 
-uint64_t clock_ms(void)
+uint64_t clock_us(void)
 {
 	struct timespec ts;
 
 	if (clock_gettime(CLOCK_MONOTONIC, &ts) < 0)
 		return 0; /* cannot happen on Linux */
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t clock_ms(void)
+{
+	return clock_us() / 1000;
 }
 
 int loop_open(struct loop *l)

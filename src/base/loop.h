@@ -65,5 +65,6 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 
 uint64_t clock_ms(void); /* CLOCK_MONOTONIC now */
+uint64_t clock_us(void); /* the same */
 
 #endif

@@ -62,7 +62,8 @@ static void cell_error(struct table *t, const json_t *one)
 		table_cell(t, error);
 }
 
-/* Legs of direct upstreams are counted in groups only. */
+/* The built-in `direct` is counted in groups only: that it has no number does
+ * not mean that it has no legs. */
 static void cell_legs(struct table *t, const json_t *one, const char *key)
 {
 	bool is_direct = strcmp(cli_text(one, "via"), "direct") == 0;

@@ -11,28 +11,34 @@
 
 static const struct {
 	enum counter counter;
-	const char *text; /* behind the number */
+	const char *did, *what; /* before and behind the number; of one */
+	const char *why;	/* behind both */
 } rows[] = {
-	{ COUNTER_loop,
-	  "flows were refused because they would have come back to waylay: "
-	  "they were meant for its own listeners, or what their upstream "
-	  "sends is intercepted again; leave it out with `except dst` or, if "
-	  "it runs on this host, `except user`" },
-	{ COUNTER_upstream_none,
-	  "flows found nobody in their group who takes them: every member is "
-	  "down, disabled or has failed; see `waylay upstream`" },
-	{ COUNTER_header_stranger,
-	  "connections to an intercept with `listen` were closed because they "
-	  "came from an address that is not in its `proxy-protocol from`; add "
-	  "the proxy there, or keep others away by a firewall" },
-	{ COUNTER_header_bad,
-	  "connections to an intercept with `listen` were closed because they "
-	  "began without a valid PROXY header; let the proxy send one "
-	  "(haproxy: send-proxy-v2), or take it out of `proxy-protocol "
-	  "from`" },
+	{ COUNTER_loop, "refused", "flow",
+	  "that would have come back to waylay: meant for its own listeners, "
+	  "or for an upstream whose own traffic is intercepted again; leave "
+	  "it out with `except dst` or, if it runs on this host, `except "
+	  "user`; NAT rules for `redirected from` must spare our mark" },
+	{ COUNTER_upstream_none, "refused", "flow",
+	  "for which nobody in the group was left: every member is down, "
+	  "disabled, has failed or carries no UDP; see `waylay upstream`" },
+	{ COUNTER_header_stranger, "closed", "connection",
+	  "to an intercept with `listen` from an address that is not in its "
+	  "`proxy-protocol from` or `redirected from`; add the proxy there, or "
+	  "the client, or keep others away by a firewall" },
+	{ COUNTER_header_bad, "closed", "connection",
+	  "to an intercept with `listen` that began without a valid PROXY "
+	  "header; let the proxy send one (haproxy: send-proxy-v2), or take "
+	  "it out of `proxy-protocol from`" },
 };
 enum { ROWS = sizeof(rows) / sizeof(*rows) };
 _Static_assert((int)ROWS <= (int)COMPLAINTS_MAX, "a place for each row");
+
+static void say(size_t row, uint64_t count)
+{
+	log_warning("%s %llu %s%s %s", rows[row].did, (unsigned long long)count,
+		    rows[row].what, count > 1 ? "s" : "", rows[row].why);
+}
 
 void complaints_look(struct complaints *c,
 		     const uint64_t counters[COUNTER_COUNT], uint64_t now_ms)
@@ -45,9 +51,7 @@ void complaints_look(struct complaints *c,
 			continue;
 		if (last->said_ms && now_ms - last->said_ms < COMPLAINTS_SAY_MS)
 			continue;
-		log_warning("%llu %s",
-			    (unsigned long long)(count - last->count),
-			    rows[i].text);
+		say(i, count - last->count);
 		*last = (struct complaint){ .count = count, .said_ms = now_ms };
 	}
 }

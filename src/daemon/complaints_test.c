@@ -52,13 +52,13 @@ static const struct {
 	const char *said; /* NULL: nothing */
 } rows[] = {
 	{ "nothing has happened", 50, 0, NULL },
-	{ "the first ones are told of at once", 1000, 3, " 3 flows" },
+	{ "the first ones are told of at once", 1000, 3, " 3 flows that" },
 	{ "no more of them", 2000, 3, NULL },
 	{ "more, but too soon", 3000, 5, NULL },
 	{ "still too soon", 10999, 9, NULL },
-	{ "all since the last line", 11000, 10, " 7 flows" },
+	{ "all since the last line", 11000, 10, " 7 flows that" },
 	{ "no more, after a long time", 900000, 10, NULL },
-	{ "one more", 900001, 11, " 1 flow" },
+	{ "one more", 900001, 11, " 1 flow that" },
 };
 /* clang-format on */
 

@@ -5,6 +5,7 @@
 #include "daemon/crew.h"
 
 #include "base/log.h"
+#include "daemon/outside.h"
 #include "daemon/process.h"
 #include "policy/policy.h"
 
@@ -64,6 +65,18 @@ static uint32_t tcp_flow_max(const struct config *c)
 
 static void on_channel(struct loop *l, struct watch *watch, uint32_t events);
 
+struct birth {
+	const struct worker_args *args;
+	bool is_strict;
+};
+
+static void be_worker(void *ctx)
+{
+	const struct birth *b = ctx;
+
+	process_run(b->args, b->is_strict);
+}
+
 static int spawn(struct member *m, struct err *e)
 {
 	struct crew *crew = m->crew;
@@ -92,9 +105,9 @@ static int spawn(struct member *m, struct err *e)
 	if (!m->shared || !args.listeners)
 		error = ENOMEM;
 	if (!error) {
-		m->pid = fork();
-		if (m->pid == 0)
-			process_run(&args, crew->server_netns, crew->is_strict);
+		m->pid =
+			outside_fork(crew->outside, be_worker,
+				     &(struct birth){ &args, crew->is_strict });
 		if (m->pid < 0)
 			error = errno;
 	}

@@ -76,9 +76,9 @@ struct crew {
 	uint64_t seed;	      /* of `hash client` */
 	int raw_fd[FAMILY_COUNT];
 	int lock_fd;
-	int server_netns; /* where server legs live; -1: here */
-	bool is_strict;	  /* sandbox */
-	bool is_private;  /* workers end with us */
+	struct outside *outside; /* where server legs live; NULL: here */
+	bool is_strict;		 /* sandbox */
+	bool is_private;	 /* workers end with us */
 	uint64_t dead_counters[COUNTER_COUNT]; /* of workers that are gone */
 };
 

@@ -107,6 +107,14 @@ static void add_address(struct line *l, const char *key, const struct addr *a)
 	add_word(l, key, address(a, text));
 }
 
+/* A person wants to know of a second one only; a program, always. */
+static void add_attempts(struct line *l, unsigned attempts)
+{
+	if (attempts > 1)
+		str_addf(&l->text, " attempts=%u", attempts);
+	str_addf(&l->fields, ",\"attempts\":%u", attempts);
+}
+
 /* What not every flow has. */
 static void add_rest(struct line *l, const struct flow_record *r)
 {
@@ -114,8 +122,7 @@ static void add_rest(struct line *l, const struct flow_record *r)
 		add_sentence(l, "error", strerror((int)r->error));
 	if (r->reply)
 		add_number(l, "reply", r->reply);
-	if (r->attempts > 1)
-		add_number(l, "attempts", r->attempts);
+	add_attempts(l, r->attempts);
 	if (r->open_ms)
 		add_number(l, "open_ms", r->open_ms);
 	if (r->host[0]) {
@@ -180,8 +187,6 @@ static void set_rest(json_t *j, const struct flow_record *r)
 		set(j, "name", json_string(r->host));
 		set(j, "name_from", json_string(name_kind_name(r->name_kind)));
 	}
-	if (r->attempts > 1)
-		set_number(j, "attempts", r->attempts);
 	if (r->reply)
 		set_number(j, "reply", r->reply);
 	if (!r->end)
@@ -217,6 +222,7 @@ json_t *history_json(const struct history_entry *entry, uint64_t now_ms)
 	set_number(j, "age_ms", since(r->begun_ms, until_ms));
 	set_number(j, "idle_ms", since(r->last_ms, now_ms));
 	set(j, "started", json_string(log_time(r->begun_unix_ms, when)));
+	set_number(j, "attempts", r->attempts);
 	set_rest(j, r);
 	return j;
 }

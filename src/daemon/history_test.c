@@ -41,6 +41,7 @@ static void make_record(struct flow_record *r)
 		.intercept = 0,
 		.rule = 0,
 		.upstream = UPSTREAM_BUILTIN_COUNT,
+		.attempts = 1,
 		.begun_ms = 1000,
 		.last_ms = 3500,
 		.begun_unix_ms = 1795435200123,
@@ -74,7 +75,7 @@ static void test_alive(void **state)
 	history_name(c, &r, &entry);
 	config_free(c); /* the entry needs it no more */
 	expect_json(&entry, 4000,
-		    "{\"age_ms\": 3000, \"bytes_down\": 7, "
+		    "{\"age_ms\": 3000, \"attempts\": 1, \"bytes_down\": 7, "
 		    "\"bytes_up\": 1099511627776, "
 		    "\"client\": \"192.0.2.1:40000\", \"id\": \"1a.5\", "
 		    "\"idle_ms\": 500, \"intercept\": \"lan\", "
@@ -97,7 +98,7 @@ static void test_ended(void **state)
 	r.source = r.client;
 	history_name(c, &r, &entry);
 	expect_json(&entry, 3000, /* the worker's clock is ahead of ours */
-		    "{\"age_ms\": 2500, \"bytes_down\": 7, "
+		    "{\"age_ms\": 2500, \"attempts\": 1, \"bytes_down\": 7, "
 		    "\"bytes_up\": 1099511627776, "
 		    "\"client\": \"192.0.2.1:40000\", "
 		    "\"end\": \"idle-timeout\", \"id\": \"1a.5\", "
@@ -232,7 +233,6 @@ static void test_text_lines(void **state)
 	(void)state; /* unused */
 	make_record(&r);
 	r.end = END_FINISHED;
-	r.attempts = 1;
 	assert_string_equal(
 		fields(&r, false),
 		"flow tcp client=192.0.2.1:40000 server=[2001:db8::7]:443 "
@@ -254,6 +254,16 @@ static void test_json_lines(void **state)
 	struct flow_record r;
 
 	(void)state; /* unused */
+	make_record(&r);
+	r.end = END_FINISHED;
+	assert_string_equal(
+		fields(&r, true),
+		"\"proto\":\"tcp\",\"client\":\"192.0.2.1:40000\","
+		"\"server\":\"[2001:db8::7]:443\",\"source\":\"-\","
+		"\"intercept\":\"lan\",\"rule\":1,\"upstream\":\"out\","
+		"\"up\":1099511627776,\"down\":7,\"ms\":2500,"
+		"\"end\":\"finished\",\"attempts\":1,"
+		"\"started\":\"2026-11-23T12:00:00Z\"}\n");
 	make_refused(&r);
 	assert_string_equal(
 		fields(&r, true),

@@ -50,7 +50,8 @@ static bool is_plain(const struct listener_set *set)
 static bool is_of(const struct listener_set *set, const struct intercept *it)
 {
 	if (it->has_listen)
-		return addr_equal(&set->plain, &it->listen);
+		return addr_equal(&set->plain, &it->listen) &&
+		       set->is_redirected == (it->redirected_from.count > 0);
 	return !is_plain(set) && !strcmp(set->intercept, it->name);
 }
 
@@ -87,6 +88,7 @@ static struct listener_set *add_set(struct listeners *l,
 		return NULL;
 	memset(set, 0, sizeof(*set));
 	memset(set->fd, -1, sizeof(set->fd));
+	set->is_redirected = it->redirected_from.count > 0;
 	if (it->has_listen)
 		set->plain = it->listen;
 	else
@@ -171,20 +173,22 @@ static bool is_shared_port(const struct listeners *l, const struct addr *at)
 	return false;
 }
 
-/* SO_REUSEPORT would share the port with another program of root. */
+/* SO_REUSEPORT would share the port with another program of root.  Answers to
+ * whom NAT brought need connection tracking, from which engines keep away what
+ * goes to clients with our mark: these sockets go without. */
 static int open_plain(struct listeners *l, struct listener_set *set,
 		      const struct config *c, uint32_t slots, struct err *e)
 {
 	enum family_index f =
 		set->plain.family == AF_INET6 ? FAMILY_V6 : FAMILY_V4;
+	uint32_t mark = set->is_redirected ? 0 : plan_own_mark(c);
 	int error = 0;
 
 	set->at[PROTO_TCP][f] = set->plain;
 	if (!set->slots && !is_shared_port(l, &set->plain))
 		error = sock_probe_free(SOCK_STREAM, &set->plain, e);
 	for (uint32_t i = set->slots; i < slots && error >= 0; i++) {
-		error = sock_listen_plain(&set->at[PROTO_TCP][f],
-					  plan_own_mark(c), e);
+		error = sock_listen_plain(&set->at[PROTO_TCP][f], mark, e);
 		if (error >= 0)
 			set->fd[PROTO_TCP][f][i] = error;
 	}

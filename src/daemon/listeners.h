@@ -25,6 +25,7 @@ enum { WORKERS_MAX = 64 };
 struct listener_set {
 	char intercept[NAME_TEXT_MAX]; /* who has it; "": plain */
 	struct addr plain;	       /* of `listen`; family 0: transparent */
+	bool is_redirected;	       /* of `redirected from` */
 	struct addr at[PROTO_COUNT][FAMILY_COUNT];	/* port 0: not open */
 	int fd[PROTO_COUNT][FAMILY_COUNT][WORKERS_MAX]; /* -1: not open */
 	uint32_t slots;	 /* worker slots that have their sockets */

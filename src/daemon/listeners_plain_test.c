@@ -162,6 +162,40 @@ static void test_plain_reload(void **state)
 	}
 }
 
+/* What NAT brings is answered without our mark; an address that changes its
+ * kind gets other sockets. */
+static void test_redirected(void **state)
+{
+	static const char nat_text[] =
+		"intercept p { listen 127.0.0.1:4080; redirected from ::1 }\n";
+	static const char proxy_text[] =
+		"intercept p { listen 127.0.0.1:4080; proxy-protocol from ::1 "
+		"}\n";
+	struct config *nat = parse(nat_text), *proxy = parse(proxy_text);
+	struct config *const turns[] = { nat, proxy, nat };
+	struct listeners l;
+
+	(void)state; /* unused */
+	begin(&l);
+	for (size_t i = 0; i < sizeof(turns) / sizeof(*turns); i++) {
+		struct worker_listener *mine;
+		size_t count;
+
+		open_for(&l, turns[i], 2);
+		listeners_commit(&l, turns[i]);
+		expect_shares(&l, turns[i], 2, 2);
+		mine = listeners_of(&l, turns[i], 0, 2, &count);
+		assert_int_equal(get_option(find_plain(mine, count)->fd,
+					    SOL_SOCKET, SO_MARK),
+				 turns[i] == nat ? 0 : plan_own_mark(nat));
+		free(mine);
+	}
+	assert_int_equal(l.count, 2);
+	listeners_close(&l);
+	config_free(nat);
+	config_free(proxy);
+}
+
 /* The new generation did not come up: its listeners are closed, those of the
  * older one are not. */
 static void test_plain_roll_back(void **state)
@@ -229,6 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_plain_reload),
+		cmocka_unit_test(test_redirected),
 		cmocka_unit_test(test_plain_roll_back),
 		cmocka_unit_test(test_plain_refused),
 	};

@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 	struct supervisor_options o = {
 		.config_file = "/etc/waylay/waylay.conf",
 		.run_dir = run_dir && *run_dir ? run_dir : "/run/waylay",
-		.server_netns = -1,
+		.private_netns = -1,
 	};
 	bool is_check = false, is_cleanup = false;
 	struct err e = { 0 };
@@ -156,7 +156,7 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_PRIVATE:
 			o.is_private = true;
-			o.server_netns = parse_descriptor(optarg);
+			o.private_netns = parse_descriptor(optarg);
 			break;
 		case OPTION_STRICT:
 			o.is_strict = true;
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	if (o.is_private && o.server_netns < 0) {
+	if (o.is_private && o.private_netns < 0) {
 		fputs("waylayd: --private takes the number of a descriptor\n",
 		      stderr);
 		return EXIT_USAGE;

@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -140,11 +141,42 @@ static int empty_root(struct err *e)
 	return 0;
 }
 
+/* Does `id` exist in our user namespace?  Below `waylay exec` of an ordinary
+ * user there is one user and one group, and nobody else to become. */
+static bool is_mapped(const char *map, unsigned id)
+{
+	FILE *f = fopen(map, "re");
+	unsigned first, outside, count;
+	bool is_there = !f; /* no user namespaces, or no /proc: tried then */
+
+	while (f && !is_there &&
+	       fscanf(f, "%u %u %u", &first, &outside, &count) == 3)
+		is_there = id >= first && id - first < count;
+	if (f)
+		(void)fclose(f); /* was only read */
+	return is_there;
+}
+
+/* Takes effect; as the same user if there is no other.  libcap-ng's code. */
+static int apply(uid_t uid, gid_t gid, bool has_user)
+{
+	int error;
+
+	if (has_user)
+		return capng_change_id((int)uid, (int)gid,
+				       CAPNG_DROP_SUPP_GRP |
+					       CAPNG_CLEAR_BOUNDING);
+	error = capng_apply(CAPNG_SELECT_BOUNDS);
+	return error ? error : capng_apply(CAPNG_SELECT_CAPS);
+}
+
 static int drop_capabilities(const struct role *role, struct err *e)
 {
 	const struct passwd *user = getpwnam("waylay");
 	uid_t uid = user ? user->pw_uid : 65534; /* nobody */
 	gid_t gid = user ? user->pw_gid : 65534;
+	bool has_user = is_mapped("/proc/self/uid_map", uid) &&
+			is_mapped("/proc/self/gid_map", gid);
 	int error;
 
 	if (empty_root(e) < 0)
@@ -157,9 +189,7 @@ static int drop_capabilities(const struct role *role, struct err *e)
 				     CAPNG_EFFECTIVE | CAPNG_PERMITTED,
 				     CAP_NET_BIND_SERVICE);
 	if (!error)
-		error = capng_change_id((int)uid, (int)gid,
-					CAPNG_DROP_SUPP_GRP |
-						CAPNG_CLEAR_BOUNDING);
+		error = apply(uid, gid, has_user);
 	if (error)
 		return err_set(e, EPERM,
 			       "cannot give up privileges (libcap-ng "

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -66,20 +65,18 @@ static void set_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
-int process_settle(const char *name, int *keep, size_t count, int netns_fd)
+int process_settle(const char *name, int *keep, size_t count)
 {
 	(void)prctl(PR_SET_NAME, name);
 	set_signals();
 	tzset(); /* or the first line of the log would open /etc/localtime */
-	if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) < 0)
-		return -errno;
 	close_others(keep, count);
 	return leave_terminal();
 }
 
 /* --- workers ------------------------------------------------------------- */
 
-static int settle_worker(const struct worker_args *args, int netns_fd)
+static int settle_worker(const struct worker_args *args)
 {
 	int *keep = calloc(args->listener_count + 8, sizeof(*keep));
 	size_t count = 0;
@@ -93,17 +90,16 @@ static int settle_worker(const struct worker_args *args, int netns_fd)
 	keep[count++] = args->raw_fd[1];
 	keep[count++] = args->channel_fd;
 	keep[count++] = args->lock_fd;
-	error = process_settle("waylay-worker", keep, count, netns_fd);
+	error = process_settle("waylay-worker", keep, count);
 	free(keep);
 	return error;
 }
 
-void process_run(const struct worker_args *args, int server_netns,
-		 bool is_strict)
+void process_run(const struct worker_args *args, bool is_strict)
 {
 	struct err e = { 0 };
 	struct worker *w = calloc(1, sizeof(*w));
-	int error = w ? settle_worker(args, server_netns) : -ENOMEM;
+	int error = w ? settle_worker(args) : -ENOMEM;
 
 	if (!error)
 		error = worker_init(w, args);
@@ -126,12 +122,12 @@ void process_resolve(const struct process_resolver *p)
 	int keep[] = { p->channel_fd };
 	struct resolver *r = NULL;
 	struct err e = { 0 };
-	int error = process_settle("waylay-resolver", keep, 1, p->server_netns);
+	int error = process_settle("waylay-resolver", keep, 1);
 
 	if (error < 0)
 		err_errno(&e, -error, "cannot start");
 	else /* it reads files: before privileges go */
-		error = resolver_new(p->config, p->board, &r, &e);
+		error = resolver_new(p->config, p->board, p->mark, &r, &e);
 	if (!error)
 		error = privilege_drop(PRIVILEGE_RESOLVER, p->is_strict, &e);
 	if (error < 0) {

@@ -3,33 +3,32 @@
  * process.h - what a forked child becomes: a worker, or the resolver.
  *
  * What it does before it serves: keep only the descriptors that are its own,
- * enter the namespace of the server legs, allocate and read, give up
- * privileges.  Read privilege.h, relay/worker.h and resolver.h next.
+ * allocate and read, give up privileges.  It is in the namespace of the server
+ * legs already (outside.h).  Read privilege.h, relay/worker.h and resolver.h
+ * next.
  */
 #ifndef WL_DAEMON_PROCESS_H
 #define WL_DAEMON_PROCESS_H
 
 #include "relay/worker.h"
 
-/* server_netns: descriptor of the namespace of the server legs, or -1.  Ends
- * the process: status 0 when there was nothing left to do, 1 if it could not
- * start (and said why). */
-_Noreturn void process_run(const struct worker_args *args, int server_netns,
-			   bool is_strict);
+/* Ends the process: status 0 when there was nothing left to do, 1 if it could
+ * not start (and said why). */
+_Noreturn void process_run(const struct worker_args *args, bool is_strict);
 
 struct process_resolver {
 	const struct config *config;
 	struct board *board;
-	int channel_fd;	  /* its end is ours */
-	int server_netns; /* as above */
+	int channel_fd; /* its end is ours */
+	uint32_t mark;	/* of its sockets; 0: none */
 	bool is_strict;
 };
 
 /* The same for the resolver. */
 _Noreturn void process_resolve(const struct process_resolver *p);
 
-/* What both do first: a name, signals, the namespace, and no descriptor but
- * keep[] (which is sorted) and the standard three.  0 or -errno. */
-int process_settle(const char *name, int *keep, size_t count, int netns_fd);
+/* What both do first: a name, signals, and no descriptor but keep[] (which is
+ * sorted) and the standard three.  0 or -errno. */
+int process_settle(const char *name, int *keep, size_t count);
 
 #endif

@@ -260,6 +260,8 @@ static int mark_socket(ares_socket_t fd, int type, void *ctx)
 	struct resolver *r = ctx;
 
 	(void)type;
+	if (!r->mark)
+		return 0;
 	return setsockopt(fd, SOL_SOCKET, SO_MARK, &r->mark, sizeof(r->mark));
 }
 
@@ -287,8 +289,8 @@ static int open_channel(struct resolver *r, struct err *e)
 	return 0;
 }
 
-int resolver_new(const struct config *c, struct board *b, struct resolver **out,
-		 struct err *e)
+int resolver_new(const struct config *c, struct board *b, uint32_t mark,
+		 struct resolver **out, struct err *e)
 {
 	size_t count = count_names(c);
 	struct resolver *r =
@@ -299,7 +301,7 @@ int resolver_new(const struct config *c, struct board *b, struct resolver **out,
 		return err_set(e, ENOMEM, "no memory to look names up");
 	r->config = c;
 	r->board = b;
-	r->mark = c->mask & ~c->mark;
+	r->mark = mark;
 	error = open_channel(r, e);
 	if (error < 0) {
 		free(r);

@@ -39,9 +39,9 @@ struct resolver;
 bool resolver_is_needed(const struct config *c);
 
 /* Reads /etc/resolv.conf and /etc/hosts, so it comes before privileges go.
- * Keeps c and b. */
-int resolver_new(const struct config *c, struct board *b, struct resolver **out,
-		 struct err *e);
+ * mark: of its sockets; 0: none.  Keeps c and b. */
+int resolver_new(const struct config *c, struct board *b, uint32_t mark,
+		 struct resolver **out, struct err *e);
 void resolver_free(struct resolver *r); /* NULL is allowed */
 
 /* Send the questions that are due at now_ms (CLOCK_MONOTONIC). */

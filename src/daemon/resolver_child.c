@@ -6,8 +6,10 @@
 #include "daemon/resolver_child.h"
 
 #include "base/log.h"
+#include "daemon/outside.h"
 #include "daemon/process.h"
 #include "daemon/resolver.h"
+#include "engine/plan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,12 +28,17 @@ static void close_channel(struct resolver_child *r)
 
 /* --- begin --------------------------------------------------------------- */
 
+static void resolve(void *p)
+{
+	process_resolve(p); /* which closes the other end */
+}
+
 static int spawn(struct resolver_child *r)
 {
 	struct process_resolver p = {
 		.config = r->config,
 		.board = r->board,
-		.server_netns = r->server_netns,
+		.mark = r->outside ? 0 : plan_own_mark(r->config),
 		.is_strict = r->is_strict,
 	};
 	int ends[2];
@@ -39,9 +46,7 @@ static int spawn(struct resolver_child *r)
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	p.channel_fd = ends[0];
-	r->pid = fork();
-	if (r->pid == 0)
-		process_resolve(&p); /* which closes the other end */
+	r->pid = outside_fork(r->outside, resolve, &p);
 	close(ends[0]);
 	r->channel_fd = ends[1];
 	if (r->pid > 0)
@@ -140,7 +145,6 @@ void resolver_child_init(struct resolver_child *r, struct loop *l)
 {
 	*r = (struct resolver_child){ .loop = l,
 				      .channel_fd = -1,
-				      .server_netns = -1,
 				      .revive.fn = revive };
 	file_watch_init(&r->files, l, on_files, r);
 }

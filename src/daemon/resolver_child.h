@@ -30,10 +30,10 @@ struct resolver_child { /* zeros, then resolver_child_init() */
 	struct board *board;
 	uint64_t begun_ms;
 	uint32_t pause_ms;
-	pid_t pid;	  /* 0: none runs */
-	int channel_fd;	  /* -1: none */
-	int server_netns; /* where server legs live; -1: here */
-	bool is_strict;	  /* sandbox */
+	pid_t pid;		 /* 0: none runs */
+	int channel_fd;		 /* -1: none */
+	struct outside *outside; /* where server legs live; NULL: here */
+	bool is_strict;		 /* sandbox */
 };
 
 void resolver_child_init(struct resolver_child *r, struct loop *l);

@@ -82,6 +82,17 @@ static void test_ttl(void **state)
 		{ { .ips = { "127.0.0.7" }, .ttl = 0xffffffff },
 		  20000,
 		  600000 },
+		/* of several the least counts */
+		{ { .ips = { "127.0.0.7", "127.0.0.8" },
+		    .ttl = 100,
+		    .ttl_step = 400 },
+		  90000,
+		  100000 },
+		{ { .ips = { "127.0.0.7", "127.0.0.8" },
+		    .ttl = 500,
+		    .ttl_step = (uint32_t)-400 },
+		  90000,
+		  100000 },
 	};
 
 	(void)state;
@@ -93,8 +104,8 @@ static void test_ttl(void **state)
 		wait_ms = resolver_wait_ms(world.resolver, clock_ms());
 		assert_in_range(wait_ms, rows[i].least_ms, rows[i].most_ms);
 	}
-	/* the same addresses: said once */
-	assert_int_equal(count_lines("proxy.corp.example is 127.0.0.7"), 1);
+	/* the same address: said once */
+	assert_int_equal(count_lines("proxy.corp.example is 127.0.0.7\n"), 1);
 	end();
 }
 
@@ -124,6 +135,19 @@ static void test_failures(void **state)
 	assert_int_equal(count_lines("proxy.corp.example is 127.0.0.7"), 2);
 	ask(&bad, when_due());
 	assert_int_equal(count_lines("cannot look"), 2);
+	end();
+}
+
+/* Nobody else would end the wait: the server is asked again, and given up. */
+static void test_a_silent_server_is_given_up(void **state)
+{
+	(void)state;
+	begin();
+	resolver_ask(world.resolver, clock_ms());
+	assert_int_equal(resolver_wait_ms(world.resolver, clock_ms()), -1);
+	(void)alarm(SILENCE_MAX_S);
+	assert_true(resolver_serve(world.resolver, -1, -1));
+	(void)alarm(0);
 	end();
 }
 
@@ -271,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_cut_answers),
 		cmocka_unit_test(test_ttl),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_a_silent_server_is_given_up),
 		cmocka_unit_test(test_nothing_before_it_is_due),
 		cmocka_unit_test(test_begins_again),
 		cmocka_unit_test(test_hosts),

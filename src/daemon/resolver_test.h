@@ -20,15 +20,15 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 
-enum { PORT = 3128, ROUNDS_MAX = 1000, IPS_MAX = 20 };
+enum { PORT = 3128, ROUNDS_MAX = 1000, IPS_MAX = 20, SILENCE_MAX_S = 20 };
 
 /* What the server says. */
 struct zone {
 	const char *ips[IPS_MAX]; /* of both families */
-	uint32_t ttl;
-	uint8_t rcode;		 /* not 0: no addresses */
-	int cut;		 /* bytes left away at the end */
-	const struct zone *then; /* a second answer to the same question */
+	uint32_t ttl, ttl_step;	  /* of the first, and how it grows */
+	uint8_t rcode;		  /* not 0: no addresses */
+	int cut;		  /* bytes left away at the end */
+	const struct zone *then;  /* a second answer to the same question */
 };
 
 static struct {
@@ -73,6 +73,7 @@ static inline size_t put_record(uint8_t *to, const struct addr *a, uint32_t ttl)
 static inline size_t make_answer(const struct zone *z, uint8_t *bytes,
 				 size_t len, uint8_t type)
 {
+	uint32_t ttl = z->ttl;
 	uint8_t count = 0;
 
 	for (int i = 0; i < IPS_MAX && z->ips[i] && !z->rcode; i++) {
@@ -81,7 +82,8 @@ static inline size_t make_answer(const struct zone *z, uint8_t *bytes,
 		assert_int_equal(addr_parse_ip(z->ips[i], &a), 0);
 		if ((type == 28) != (a.family == AF_INET6))
 			continue;
-		len += put_record(bytes + len, &a, z->ttl);
+		len += put_record(bytes + len, &a, ttl);
+		ttl += z->ttl_step;
 		count++;
 	}
 	bytes[2] = 0x81;
@@ -155,7 +157,8 @@ static inline void new_resolver(void)
 {
 	struct err e = { 0 };
 
-	if (resolver_new(&world.config, world.board, &world.resolver, &e))
+	if (resolver_new(&world.config, world.board, 0x2000, &world.resolver,
+			 &e))
 		fail_msg("%s", e.text);
 }
 

@@ -5,11 +5,12 @@
 #include "daemon/supervisor.h"
 
 #include "base/log.h"
-#include "daemon/instance.h"
 #include "daemon/load.h"
+#include "daemon/outside.h"
 #include "daemon/privilege.h"
 #include "daemon/report.h"
 #include "engine/files.h"
+#include "engine/instance.h"
 #include "net/sock.h"
 #include "net/sockdiag.h"
 #include "policy/policy.h"
@@ -353,14 +354,14 @@ static int prepare(struct supervisor *s, const struct config *c, struct err *e)
 	s->begun_ms = s->loop.now_ms;
 	file_watch_init(&s->lists, &s->loop, on_lists, s);
 	resolver_child_init(&s->resolver, &s->loop);
-	s->resolver.server_netns = s->options.server_netns;
+	s->resolver.outside = s->outside;
 	s->resolver.is_strict = s->options.is_strict;
 	s->crew.loop = &s->loop;
 	s->crew.listeners = &s->listeners;
 	s->crew.on_record = on_record;
 	s->crew.ctx = s;
 	s->crew.lock_fd = s->lock_fd;
-	s->crew.server_netns = s->options.server_netns;
+	s->crew.outside = s->outside;
 	s->crew.is_strict = s->options.is_strict;
 	s->crew.is_private = s->options.is_private;
 	return error;
@@ -430,9 +431,12 @@ int supervisor_run(const struct supervisor_options *o, struct err *e)
 		return error;
 	log_setup((enum log_priority)c->log.level,
 		  c->log.format == LOG_FORMAT_JSON);
-	if (o->is_private)
+	if (o->is_private) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	error = prepare(&s, c, e);
+		error = outside_leave(o->private_netns, &s.outside, e);
+	}
+	if (!error)
+		error = prepare(&s, c, e);
 	if (error < 0) {
 		config_free(c);
 		return error;

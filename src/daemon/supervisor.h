@@ -33,9 +33,9 @@ enum { SUPERVISOR_PROBLEMS_MAX = 8 };
 struct supervisor_options {
 	const char *config_file;
 	const char *run_dir;
-	int server_netns; /* namespace of the server legs; -1: this one */
-	bool is_private;  /* no control socket, ends with its parent */
-	bool is_strict;	  /* a forbidden system call kills the worker */
+	int private_netns; /* of rules and listeners, not of server legs; -1 */
+	bool is_private;   /* no control socket, ends with its parent */
+	bool is_strict;	   /* a forbidden system call kills the worker */
 };
 
 struct supervisor {
@@ -51,6 +51,7 @@ struct supervisor {
 	struct links links;
 	struct installed now;
 	struct resolver_child resolver;
+	struct outside *outside; /* NULL: not private */
 	struct file_watch lists; /* of `reload on-change` */
 	struct timespec read_at; /* when reading the configuration began */
 	uint64_t begun_ms;

@@ -251,12 +251,6 @@ int dgram_send_headed(int fd, struct dgram_batch *b, size_t first, size_t count,
 	return sent < 0 ? -errno : (int)dgrams;
 }
 
-int dgram_send(int fd, struct dgram_batch *b, size_t first, size_t count)
-{
-	return dgram_send_headed(fd, b, first, count,
-				 &(struct dgram_head){ 0 });
-}
-
 static void read_extended(struct msghdr *msg, struct dgram_error *out)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;

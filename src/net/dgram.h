@@ -49,15 +49,14 @@ typedef bool (*dgram_keep_fn)(void *ctx, struct dgram *d);
 size_t dgram_keep(struct dgram_batch *b, dgram_keep_fn fn, void *ctx);
 /* The first bytes are a header and are done with.  At most d->len. */
 void dgram_trim(struct dgram *d, size_t bytes);
-/* Send dgrams[first..first+count) over a connected socket: how many went, or
- * -errno if the first could not be sent. */
-int dgram_send(int fd, struct dgram_batch *b, size_t first, size_t count);
 
 /* Goes in front of each datagram, in the same packet; len 0: nothing does. */
 struct dgram_head {
 	const uint8_t *bytes;
 	size_t len;
 };
+/* Send dgrams[first..first+count) over a connected socket: how many went, or
+ * -errno if the first could not be sent. */
 int dgram_send_headed(int fd, struct dgram_batch *b, size_t first, size_t count,
 		      const struct dgram_head *head);
 

@@ -4,6 +4,7 @@
  */
 #include "net/local.h"
 
+#include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -139,4 +140,44 @@ int local_addresses(struct nl *nl, local_address_fn fn, void *ctx,
 	if (error < 0)
 		return err_errno(e, -error, "cannot list the addresses");
 	return 0;
+}
+
+/* --- one address --------------------------------------------------------- */
+
+static int see_type(const struct nlmsghdr *nlh, void *ctx)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	uint8_t *type = ctx;
+
+	if (nlh->nlmsg_type == RTM_NEWROUTE)
+		*type = rtm->rtm_type;
+	return MNL_CB_OK;
+}
+
+/* No route, or one that refuses: then it is not here. */
+static bool leads_nowhere(int error)
+{
+	return error == -ENETUNREACH || error == -EHOSTUNREACH ||
+	       error == -EACCES || error == -EINVAL;
+}
+
+int local_has(struct nl *nl, const struct addr *addr, struct err *e)
+{
+	size_t len = addr_ip_len(addr);
+	uint8_t type = RTN_UNSPEC;
+	char buf[NL_BUF_BYTES];
+	struct nlmsghdr *nlh;
+	struct rtmsg *rtm;
+	int error;
+
+	nlh = nl_begin(nl, buf, RTM_GETROUTE, 0, sizeof(*rtm), (void **)&rtm);
+	rtm->rtm_family = (uint8_t)addr->family;
+	rtm->rtm_dst_len = (uint8_t)(8 * len);
+	mnl_attr_put(nlh, RTA_DST, len, addr->ip);
+	if (addr->scope)
+		mnl_attr_put_u32(nlh, RTA_OIF, addr->scope);
+	error = nl_talk(nl, nlh, see_type, &type);
+	if (error < 0 && !leads_nowhere(error))
+		return err_errno(e, -error, "cannot ask for a route");
+	return type == RTN_LOCAL;
 }

@@ -25,4 +25,8 @@ typedef void (*local_address_fn)(void *ctx, int ifindex,
 int local_addresses(struct nl *nl, local_address_fn fn, void *ctx,
 		    struct err *e);
 
+/* Would a packet to this address, without a mark, stay on this host?  1, 0 or
+ * -errno. */
+int local_has(struct nl *nl, const struct addr *addr, struct err *e);
+
 #endif

@@ -16,33 +16,27 @@
 #define IP_RECVFRAGSIZE 25 /* linux/in.h clashes with netinet/in.h */
 #endif
 
-/* Options that differ between the families only by level and name. */
-enum family_option {
-	OPT_TRANSPARENT,
-	OPT_RECVORIGDST,
-	OPT_RECVFRAGSIZE,
-	OPT_RECVERR,
-	OPT_MTU_DISCOVER
-};
+/* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST; their headers clash with libc's */
+enum { ORIGINAL_DST = 80 };
 
 struct option_name {
 	int level, name;
 };
 
 static const struct option_name v4_options[] = {
-	[OPT_TRANSPARENT] = { SOL_IP, IP_TRANSPARENT },
-	[OPT_RECVORIGDST] = { SOL_IP, IP_RECVORIGDSTADDR },
-	[OPT_RECVFRAGSIZE] = { SOL_IP, IP_RECVFRAGSIZE },
-	[OPT_RECVERR] = { SOL_IP, IP_RECVERR },
-	[OPT_MTU_DISCOVER] = { SOL_IP, IP_MTU_DISCOVER },
+	[SOCK_TRANSPARENT] = { SOL_IP, IP_TRANSPARENT },
+	[SOCK_RECVORIGDST] = { SOL_IP, IP_RECVORIGDSTADDR },
+	[SOCK_RECVFRAGSIZE] = { SOL_IP, IP_RECVFRAGSIZE },
+	[SOCK_RECVERR] = { SOL_IP, IP_RECVERR },
+	[SOCK_MTU_DISCOVER] = { SOL_IP, IP_MTU_DISCOVER },
 };
 
 static const struct option_name v6_options[] = {
-	[OPT_TRANSPARENT] = { SOL_IPV6, IPV6_TRANSPARENT },
-	[OPT_RECVORIGDST] = { SOL_IPV6, IPV6_RECVORIGDSTADDR },
-	[OPT_RECVFRAGSIZE] = { SOL_IPV6, IPV6_RECVFRAGSIZE },
-	[OPT_RECVERR] = { SOL_IPV6, IPV6_RECVERR },
-	[OPT_MTU_DISCOVER] = { SOL_IPV6, IPV6_MTU_DISCOVER },
+	[SOCK_TRANSPARENT] = { SOL_IPV6, IPV6_TRANSPARENT },
+	[SOCK_RECVORIGDST] = { SOL_IPV6, IPV6_RECVORIGDSTADDR },
+	[SOCK_RECVFRAGSIZE] = { SOL_IPV6, IPV6_RECVFRAGSIZE },
+	[SOCK_RECVERR] = { SOL_IPV6, IPV6_RECVERR },
+	[SOCK_MTU_DISCOVER] = { SOL_IPV6, IPV6_MTU_DISCOVER },
 };
 
 static int set(int fd, int level, int name, int value)
@@ -52,7 +46,7 @@ static int set(int fd, int level, int name, int value)
 	return 0;
 }
 
-static int set_family(int fd, int family, enum family_option option, int value)
+int sock_set_option(int fd, int family, enum sock_option option, int value)
 {
 	const struct option_name *o =
 		family == AF_INET6 ? v6_options : v4_options;
@@ -84,7 +78,7 @@ static int open_marked(int family, int type, int proto, uint32_t mark)
 	if (fd < 0)
 		return -errno;
 	/* Without its mark our own traffic would be intercepted again. */
-	error = set(fd, SOL_SOCKET, SO_MARK, (int)mark);
+	error = mark ? set(fd, SOL_SOCKET, SO_MARK, (int)mark) : 0;
 	return error < 0 ? fail(fd, error) : fd;
 }
 
@@ -112,8 +106,9 @@ static int open_listener(int type, bool is_transparent, struct addr *at,
 	if (fd < 0)
 		return err_errno(e, -fd, "cannot open a %s socket for %s",
 				 type_name(type), text);
-	error = is_transparent ? set_family(fd, at->family, OPT_TRANSPARENT, 1)
-			       : 0;
+	error = is_transparent
+			? sock_set_option(fd, at->family, SOCK_TRANSPARENT, 1)
+			: 0;
 	if (error < 0)
 		return fail(fd, err_errno(e, -error,
 					  "cannot make the %s "
@@ -170,9 +165,9 @@ int sock_listen_udp(struct addr *at, uint32_t mark, struct err *e)
 
 	if (fd < 0)
 		return fd;
-	error = set_family(fd, at->family, OPT_RECVORIGDST, 1);
+	error = sock_set_option(fd, at->family, SOCK_RECVORIGDST, 1);
 	if (!error)
-		error = set_family(fd, at->family, OPT_RECVFRAGSIZE, 1);
+		error = sock_set_option(fd, at->family, SOCK_RECVFRAGSIZE, 1);
 	if (error < 0)
 		return fail(fd, err_errno(e, -error,
 					  "cannot ask for original "
@@ -210,7 +205,7 @@ int sock_probe_free(int type, const struct addr *at, struct err *e)
  * same destination would take each other's answers. */
 static int bind_foreign(int fd, int type, const struct addr *src)
 {
-	int error = set_family(fd, src->family, OPT_TRANSPARENT, 1);
+	int error = sock_set_option(fd, src->family, SOCK_TRANSPARENT, 1);
 
 	if (!error && (type == SOCK_STREAM || src->port))
 		error = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -276,11 +271,11 @@ int sock_leg_udp(const struct addr *src, const struct addr *dst, uint32_t mark)
 
 	if (fd < 0)
 		return fd;
-	error = set_family(fd, dst->family, OPT_RECVERR, 1);
+	error = sock_set_option(fd, dst->family, SOCK_RECVERR, 1);
 	/* What came in one piece leaves in one piece; see udp.c. */
 	if (!error)
-		error = set_family(fd, dst->family, OPT_MTU_DISCOVER,
-				   IP_PMTUDISC_PROBE);
+		error = sock_set_option(fd, dst->family, SOCK_MTU_DISCOVER,
+					IP_PMTUDISC_PROBE);
 	if (!error)
 		error = src ? bind_and_connect(fd, src, dst)
 			    : sock_connect(fd, dst);
@@ -304,6 +299,22 @@ int sock_local_addr(int fd, struct addr *out)
 	socklen_t len = sizeof(ss);
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	addr_from_sockaddr((struct sockaddr *)&ss, out);
+	return 0;
+}
+
+int sock_redirected_addr(int fd, struct addr *out)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr own;
+	int error = sock_local_addr(fd, &own);
+
+	if (error < 0)
+		return error;
+	if (getsockopt(fd, own.family == AF_INET6 ? SOL_IPV6 : SOL_IP,
+		       ORIGINAL_DST, &ss, &len) < 0)
 		return -errno;
 	addr_from_sockaddr((struct sockaddr *)&ss, out);
 	return 0;

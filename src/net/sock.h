@@ -61,7 +61,26 @@ int sock_raw_sender(int family, uint32_t mark, struct err *e);
 /* Own address of the socket.  For an accepted transparent socket that is the
  * original destination, getsockname(2). */
 int sock_local_addr(int fd, struct addr *out);
+/*
+ * Where an accepted connection was going before NAT rules brought it here, as
+ * connection tracking remembers it.  0 or -errno: -ENOENT when nobody tracked
+ * it, -ENOPROTOOPT when this kernel tracks nothing.  A connection that came by
+ * itself was going to its own address.  TCP only.  Never for a transparent
+ * socket: an entry that is stale or another's would be believed.
+ */
+int sock_redirected_addr(int fd, struct addr *out);
 int sock_error(int fd); /* SO_ERROR, positive errno or 0 */
+
+/* Options that differ between the families only by level and name. */
+enum sock_option {
+	SOCK_TRANSPARENT,
+	SOCK_RECVORIGDST,
+	SOCK_RECVFRAGSIZE,
+	SOCK_RECVERR,
+	SOCK_MTU_DISCOVER
+};
+int sock_set_option(int fd, int family, enum sock_option option, int value);
+
 /* Close without RST: what is still queued is sent first, then FIN. */
 void sock_close_orderly(int fd);
 

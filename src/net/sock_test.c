@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 
 enum { MARK = 0x2000 };
@@ -416,6 +417,68 @@ static void test_raw_icmp(void **state)
 	for_families(run_raw_icmp);
 }
 
+/* --- what NAT rules bring ------------------------------------------------ */
+
+/* False: it cannot be had here. */
+static bool run_nft(const char *text)
+{
+	FILE *nft = popen("nft -f - 2>/dev/null", "w");
+
+	assert_non_null(nft);
+	(void)fputs(text, nft); /* pclose() tells */
+	return pclose(nft) == 0;
+}
+
+/* What the listener accepts when somebody calls `to`. */
+static int accept_from(int fd, const struct addr *to, int *leg)
+{
+	int error, accepted;
+
+	*leg = sock_leg_tcp(to->family, NULL, MARK);
+	error = sock_connect(*leg, to);
+	assert_true(error == 0 || error == -EINPROGRESS);
+	await(fd, POLLIN);
+	accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert_true(accepted >= 0);
+	return accepted;
+}
+
+static void run_redirected(const struct row *row)
+{
+	struct addr here = at(row->own, 4080), called = at(row->own, 9), out;
+	int leg, accepted, fd, error;
+	struct err e;
+
+	fd = sock_listen_plain(&here, 0, &e);
+	assert_true(fd >= 0);
+	accepted = accept_from(fd, &here, &leg);
+	error = sock_redirected_addr(accepted, &out);
+	assert_true(error == -ENOENT || error == -ENOPROTOOPT);
+	close(leg);
+	close(accepted);
+	if (!run_nft("table inet t { chain c { type nat hook output priority "
+		     "-100; tcp dport 9 redirect to :4080; }; }"))
+		skip();
+	accepted = accept_from(fd, &called, &leg);
+	assert_int_equal(sock_redirected_addr(accepted, &out), 0);
+	assert_true(addr_equal(&out, &called));
+	close(leg);
+	close(accepted);
+	accepted = accept_from(fd, &here, &leg); /* tracked now, by no rule */
+	assert_int_equal(sock_redirected_addr(accepted, &out), 0);
+	assert_true(addr_equal(&out, &here));
+	close(leg);
+	close(accepted);
+	close(fd);
+	assert_true(run_nft("delete table inet t"));
+}
+
+static void test_redirected(void **state)
+{
+	(void)state; /* unused */
+	for_families(run_redirected);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_udp_leg),
 		cmocka_unit_test(test_raw),
 		cmocka_unit_test(test_raw_icmp),
+		cmocka_unit_test(test_redirected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,7 @@ static void resolve_names(struct checker *ck)
 		resolve_terms(ck, &c->intercepts[i].except_src);
 		resolve_terms(ck, &c->intercepts[i].except_dst);
 		resolve_terms(ck, &c->intercepts[i].proxy_from);
+		resolve_terms(ck, &c->intercepts[i].redirected_from);
 	}
 	for (size_t i = 0; i < c->upstream_count; i++) {
 		if (c->upstreams[i].kind == UPSTREAM_GROUP)

@@ -175,6 +175,7 @@ static void build_intercept(struct builder *b, struct intercept *i)
 	build_pure_nets(b, &i->except_src);
 	build_pure_nets(b, &i->except_dst);
 	build_pure_nets(b, &i->proxy_from);
+	build_pure_nets(b, &i->redirected_from);
 	port_set_normalise(&i->except_port);
 	for (size_t proto = 0; proto < PROTO_COUNT; proto++)
 		port_set_normalise(&i->ports[proto]);

@@ -203,6 +203,11 @@ static const struct doubt {
 	  "intercept a { listen 192.0.2.1:80; proxy-protocol from ::1 }\n"
 	  "rules { default -> direct }",
 	  NULL },
+	{ "what NAT brings, once",
+	  "intercept a { listen 192.0.2.1:80; redirected from ::1 }\n"
+	  "intercept b { listen 192.0.2.2:80; redirected from ::1 }",
+	  "t:1:11: warning: intercept \"a\": NAT may change a client's port, "
+	  "or merge flows that share one, and UDP cannot come this way" },
 	{ "a token", ANY "admin { token file:/t }",
 	  "t:2:9: warning: the admin page is not served yet" },
 	{ "a page and its token",

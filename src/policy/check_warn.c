@@ -257,6 +257,30 @@ static void warn_direct(struct parser *p)
 	}
 }
 
+/* --- what NAT hides ------------------------------------------------------ */
+
+/* Once is enough. */
+static void warn_redirected(struct parser *p)
+{
+	const struct config *c = p->config;
+	struct message *m;
+	size_t i = 0;
+
+	while (i < c->intercept_count &&
+	       !c->intercepts[i].redirected_from.count)
+		i++;
+	if (i == c->intercept_count)
+		return;
+	m = report_warning(
+		p->report, c->intercepts[i].at,
+		"intercept \"%s\": NAT may change a client's port, or "
+		"merge flows that share one, and UDP cannot come "
+		"this way",
+		c->intercepts[i].name);
+	message_help(m, "where packets can be taken themselves, say \"from "
+			"INTERFACE\" or \"from host\" instead");
+}
+
 /* --- proxies beside us -----------------------------------------------------
  */
 
@@ -312,6 +336,7 @@ void check_warn(struct parser *p, const bool *is_list_used)
 	warn_covered_rules(p);
 	warn_blind_rules(p);
 	warn_direct(p);
+	warn_redirected(p);
 	warn_neighbours(p);
 	check_meet(p);
 }

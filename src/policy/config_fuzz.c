@@ -5,9 +5,11 @@
  * A text is read twice: alone, and with files that hold a little of
  * everything.  Reading never crashes.  What is read and printed reads as the
  * same again and prints as the same text; what is formatted reads as the same,
- * and formatting it once more changes nothing.
+ * and formatting it once more changes nothing.  Any packet gets a verdict, and
+ * what is explained is what is done.
  */
 #include "policy/eval.h"
+#include "policy/explain.h"
 #include "policy/files_test.h"
 #include "policy/policy.h"
 
@@ -134,6 +136,65 @@ static void try_eval(const struct config *c)
 	expect_verdict(c, NULL);
 }
 
+/* --- questions of people -------------------------------------------------- */
+
+/* The rule that decides is the first that does not say no. */
+static void expect_rule(const struct explanation *x, struct str *out)
+{
+	for (int i = 0; i <= x->rule; i++) {
+		enum match m = explain_rule(x, (size_t)i, out);
+
+		if ((m == MATCH_YES) != (i == x->rule) ||
+		    (m == MATCH_OPEN && x->asked->name))
+			abort();
+	}
+	if (x->rule >= 0 &&
+	    x->upstream != (int)x->config->rules[x->rule].upstream)
+		abort();
+}
+
+static void expect_explained(const struct config *c,
+			     const struct explain_question *q)
+{
+	struct str out = { .len = 0 };
+	struct explanation x;
+
+	explain(c, q, &x);
+	if (x.intercepts > c->intercept_count ||
+	    (x.rule < 0) != (x.upstream < 0))
+		abort();
+	for (size_t i = 0; i < x.intercepts; i++)
+		(void)explain_intercept(&x, i, &out);
+	explain_kernel(&x, &out);
+	expect_rule(&x, &out);
+	if (x.upstream >= 0)
+		explain_upstream(&x, (size_t)x.upstream, &out);
+	str_done(&out);
+}
+
+static void try_explain(const struct config *c)
+{
+	static const char *const names[] = { NULL, "example.org", "b.example" };
+	struct explain_question q = { .ifname = NULL };
+
+	q.src.family = q.dst.family = AF_INET;
+	q.src.ip[0] = q.dst.ip[0] = 192;
+	q.dst.port = 443;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		q.name = names[i];
+		for (int from = FROM_ANY; from <= FROM_LISTEN; from++) {
+			q.from = (enum explain_from)from;
+			q.ifname = from == FROM_HOST ? NULL : "eth1";
+			q.proto = PROTO_TCP;
+			q.is_quic = false;
+			expect_explained(c, &q);
+			q.proto = PROTO_UDP;
+			q.is_quic = true;
+			expect_explained(c, &q);
+		}
+	}
+}
+
 static void try_text(const char *text, size_t len,
 		     const struct policy_files *files)
 {
@@ -144,6 +205,7 @@ static void try_text(const char *text, size_t len,
 	try_print(c, files);
 	try_format(c, text, len, files);
 	try_eval(c);
+	try_explain(c);
 	config_free(c);
 }
 

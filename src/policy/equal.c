@@ -147,7 +147,8 @@ static bool equal_intercepts(const struct intercept *a,
 	       a->require_listener == b->require_listener &&
 	       a->has_listen == b->has_listen &&
 	       addr_equal(&a->listen, &b->listen) &&
-	       equal_nets(&a->proxy_from, &b->proxy_from);
+	       equal_nets(&a->proxy_from, &b->proxy_from) &&
+	       equal_nets(&a->redirected_from, &b->redirected_from);
 }
 
 static bool equal_secrets(const struct secret_ref *a,

@@ -227,7 +227,7 @@ const char *miss_name(enum miss miss)
 {
 	static const char *const names[] = {
 		[MISS_NONE] = "it takes it",
-		[MISS_LISTEN] = "it takes connections of other proxies",
+		[MISS_LISTEN] = "it takes what comes to its listener",
 		[MISS_FROM] = "it is from elsewhere",
 		[MISS_FAMILY] = "its listener is of the other IP version",
 		[MISS_PORT] = "it does not take this port",

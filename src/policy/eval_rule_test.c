@@ -3,16 +3,7 @@
  * eval_rule_test.c - rules by name: what matches, what waits for first bytes.
  */
 #include "policy/eval.h"
-#include "policy/policy.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#include "policy/texts_test.h"
 
 static const char text[] =
 	"intercept lan { from eth1; tcp any; udp any }\n"
@@ -29,18 +20,6 @@ static const char text[] =
 	"  quic domain q.test -> direct\n"		 /* 5 */
 	"  tcp port 25 -> direct\n"			 /* 6 */
 	"}\n";						 /* 7: default */
-
-static struct config *parse(const char *words)
-{
-	struct messages m = { .errors = 0 };
-	struct config *c = config_parse("t", words, strlen(words), &m);
-
-	if (!c)
-		print_error("%s", str_get(&m.text));
-	assert_non_null(c);
-	messages_done(&m);
-	return c;
-}
 
 /* --- one rule ------------------------------------------------------------ */
 
@@ -111,10 +90,10 @@ static const struct {
 
 static void test_answers(void **state)
 {
-	struct config *c = parse(text);
+	struct config *c = parse_right(text);
 
 	(void)state; /* unused */
-	for (size_t i = 0; i < COUNT(answers); i++) {
+	for (size_t i = 0; i < COUNT_OF(answers); i++) {
 		unsigned flags = answers[i].flags;
 		enum mismatch why;
 		struct addr src, dst;
@@ -168,10 +147,10 @@ static const struct {
 
 static void test_flows(void **state)
 {
-	struct config *c = parse(text);
+	struct config *c = parse_right(text);
 
 	(void)state; /* unused */
-	for (size_t i = 0; i < COUNT(flows); i++) {
+	for (size_t i = 0; i < COUNT_OF(flows); i++) {
 		struct addr src = { .family = AF_INET }, dst;
 		struct flow_facts f = {
 			.proto = flows[i].proto,
@@ -214,11 +193,11 @@ static void test_kinds(void **state)
 		{ "a port that goes direct", VERDICT_PASS, false, false },
 		{ "the default", VERDICT_PASS, false, false },
 	};
-	struct config *c = parse(text);
+	struct config *c = parse_right(text);
 
 	(void)state; /* unused */
-	assert_int_equal(c->rule_count, COUNT(rules));
-	for (size_t i = 0; i < COUNT(rules); i++) {
+	assert_int_equal(c->rule_count, COUNT_OF(rules));
+	for (size_t i = 0; i < COUNT_OF(rules); i++) {
 		if (eval_rule_kind(c, i) != rules[i].kind ||
 		    eval_rule_is_open(&c->rules[i]) != rules[i].is_open ||
 		    !!eval_rule_dst(&c->rules[i]) != rules[i].has_dst)
@@ -230,9 +209,10 @@ static void test_kinds(void **state)
 /* A list without names is a condition on the destination like others. */
 static void test_plain_list(void **state)
 {
-	struct config *c = parse("list l { net 10.0.0.0/8 }\n"
-				 "list none { }\n"
-				 "rules { list l -> drop; list none -> drop }");
+	struct config *c =
+		parse_right("list l { net 10.0.0.0/8 }\n"
+			    "list none { }\n"
+			    "rules { list l -> drop; list none -> drop }");
 
 	(void)state; /* unused */
 	for (size_t i = 0; i < 2; i++) {
@@ -262,19 +242,19 @@ static void test_upstreams(void **state)
 		{ "two", VERDICT_RELAY, true },
 		{ "all", VERDICT_RELAY, true },
 	};
-	struct config *c =
-		parse("upstream self { source self; via direct }\n"
-		      "upstream no { via reject }\n"
-		      "upstream socks { via socks5 192.0.2.1:1 }\n"
-		      "upstream socks-udp { via socks5 192.0.2.1:2; udp on }\n"
-		      "upstream http { via http-connect 192.0.2.1:3 }\n"
-		      "upstream one { via proxy-protocol-v1 192.0.2.1:4 }\n"
-		      "upstream two { via proxy-protocol-v2 192.0.2.1:5 }\n"
-		      "group all { members socks, http }\n");
+	struct config *c = parse_right(
+		"upstream self { source self; via direct }\n"
+		"upstream no { via reject }\n"
+		"upstream socks { via socks5 192.0.2.1:1 }\n"
+		"upstream socks-udp { via socks5 192.0.2.1:2; udp on }\n"
+		"upstream http { via http-connect 192.0.2.1:3 }\n"
+		"upstream one { via proxy-protocol-v1 192.0.2.1:4 }\n"
+		"upstream two { via proxy-protocol-v2 192.0.2.1:5 }\n"
+		"group all { members socks, http }\n");
 
 	(void)state; /* unused */
-	assert_int_equal(c->upstream_count, COUNT(rows));
-	for (size_t i = 0; i < COUNT(rows); i++) {
+	assert_int_equal(c->upstream_count, COUNT_OF(rows));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		assert_string_equal(c->upstreams[i].name, rows[i].name);
 		if (eval_upstream_kind(&c->upstreams[i]) != rows[i].kind ||
 		    eval_upstream_has_udp(&c->upstreams[i]) != rows[i].has_udp)
@@ -296,8 +276,8 @@ static void test_sniff(void **state)
 	};
 
 	(void)state; /* unused */
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct config *c = parse(rows[i].text);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct config *c = parse_right(rows[i].text);
 
 		if (eval_can_sniff(c, PROTO_TCP) != rows[i].can_tcp ||
 		    eval_can_sniff(c, PROTO_UDP) != rows[i].can_udp)
@@ -338,14 +318,14 @@ static void test_misses(void **state)
 	struct str words = { 0 };
 
 	(void)state; /* unused */
-	for (size_t i = 0; i < COUNT(rows); i++) {
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		struct facts f = { .ifname = "eth1" };
 		struct config *c;
 		struct verdict v;
 
 		str_reset(&words);
 		str_addf(&words, "intercept i { %s }", rows[i].intercept);
-		c = parse(str_get(&words));
+		c = parse_right(str_get(&words));
 		assert_int_equal(addr_parse(rows[i].src, &f.src), 0);
 		assert_int_equal(addr_parse(rows[i].dst, &f.dst), 0);
 		if (eval_intercept(c, 0, &f) != rows[i].miss)
@@ -363,8 +343,8 @@ static void test_misses(void **state)
 
 static void test_owners_miss(void **state)
 {
-	struct config *c = parse("intercept i { from host; tcp any\n"
-				 "except user u; except cgroup a/b }");
+	struct config *c = parse_right("intercept i { from host; tcp any\n"
+				       "except user u; except cgroup a/b }");
 	struct facts f = { .user = "u", .cgroup = "a/b/c" };
 
 	(void)state; /* unused */

@@ -5,14 +5,7 @@
  * random_test.c compares the same functions with a naive evaluator.
  */
 #include "policy/eval.h"
-#include "policy/policy.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "policy/texts_test.h"
 
 static const char text[] =
 	"list ads { net 198.51.100.0/24, 2001:db8:ad::/48 }\n"
@@ -205,22 +198,10 @@ static const struct always {
 	  "203.0.113.1:80", SRC_LOCAL, PASS_SRC_LOCAL },
 };
 
-static struct config *parse(const char *words)
-{
-	struct messages m = { .errors = 0 };
-	struct config *c = config_parse("t", words, strlen(words), &m);
-
-	if (!c)
-		print_error("%s", str_get(&m.text));
-	assert_non_null(c);
-	messages_done(&m);
-	return c;
-}
-
 static void test_always(void **state)
 {
-	struct config *c = parse("intercept a { from e; tcp any }\n"
-				 "intercept b { from host; tcp any }");
+	struct config *c = parse_right("intercept a { from e; tcp any }\n"
+				       "intercept b { from host; tcp any }");
 
 	(void)state; /* unused */
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
@@ -267,7 +248,7 @@ static const struct owner {
 
 static void test_owners(void **state)
 {
-	struct config *c = parse(text);
+	struct config *c = parse_right(text);
 
 	(void)state; /* unused */
 	for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
@@ -322,7 +303,7 @@ static void test_rule_kinds(void **state)
 
 	(void)state; /* unused */
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct config *c = parse(rows[i].text);
+		struct config *c = parse_right(rows[i].text);
 		enum verdict_kind kind = eval_rule_kind(c, rows[i].rule);
 
 		if (kind != rows[i].kind)

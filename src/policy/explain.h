@@ -17,7 +17,7 @@ enum explain_from {
 	FROM_ANY, /* the interface where an intercept would take it */
 	FROM_HOST,
 	FROM_LINK,   /* ifname */
-	FROM_LISTEN, /* brought by a proxy to ifname, an intercept `listen` */
+	FROM_LISTEN, /* brought to ifname, an intercept with `listen` */
 };
 
 struct explain_question {

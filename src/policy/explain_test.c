@@ -6,16 +6,7 @@
  * kernel, the upstream.
  */
 #include "policy/explain.h"
-#include "policy/policy.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#include "policy/texts_test.h"
 
 static const char gateway[] =
 	"intercept lan { from br-lan, wlan*; tcp any; udp 443, 53\n"
@@ -40,6 +31,10 @@ static const char gateway[] =
 	"  src 192.0.2.50 port 25 -> drop log\n" /* 19 */
 	"  default -> world\n"			 /* 20 */
 	"}\n";
+
+static const char nat[] =
+	"intercept in { listen 192.0.2.1:8080; redirected from private }\n"
+	"rules { default -> reject }\n";
 
 static const char plain[] = "intercept lan { from eth1; tcp any }\n"
 			    "rules { dst 198.51.100.0/24 -> direct\n"
@@ -151,21 +146,21 @@ static const struct {
 	  "10.0.0.1:443", NULL, NULL, 0,
 	  "lan: it excepts the destination: 10.0.0.1\n"
 	  "web: it does not take this port: tcp 443\n"
-	  "in: it takes connections of other proxies\n"
+	  "in: it takes what comes to its listener\n"
 	  "self: it is from host\n"
 	  "the kernel lets it pass: excepted\n" },
 	{ "an excepted port", gateway, PROTO_TCP, "192.0.2.7:1",
 	  "203.0.113.1:22", NULL, "br-lan", 0,
 	  "lan: it excepts the port: tcp 22\n"
 	  "web: it is from eth2\n"
-	  "in: it takes connections of other proxies\n"
+	  "in: it takes what comes to its listener\n"
 	  "self: it is from host\n"
 	  "the kernel lets it pass: excepted\n" },
 	{ "an interface that nothing is from", gateway, PROTO_TCP,
 	  "192.0.2.7:1", "203.0.113.1:443", NULL, "eth9", 0,
 	  "lan: it is from br-lan, wlan*\n"
 	  "web: it is from eth2\n"
-	  "in: it takes connections of other proxies\n"
+	  "in: it takes what comes to its listener\n"
 	  "self: it is from host\n"
 	  "the kernel lets it pass: no intercept selects it\n" },
 	{ "an address that is never taken", gateway, PROTO_TCP, "192.0.2.7:1",
@@ -180,13 +175,19 @@ static const struct {
 	  "203.0.113.1:443", "ads.test", "", 0,
 	  "lan: it is from br-lan, wlan*\n"
 	  "web: it is from eth2\n"
-	  "in: it takes connections of other proxies\n"
+	  "in: it takes what comes to its listener\n"
 	  "self takes it\n"
 	  "no 13: it is for udp\n"
 	  "no 14: it is for intercept web\n"
 	  "yes 15: \n"
 	  "the kernel gives it to the relay: the rule of line 15 asks for "
 	  "first bytes\n"
+	  "reject: refused with RST\n" },
+	{ "what NAT brings", nat, PROTO_TCP, "10.0.0.2:1", "10.0.0.1:25", NULL,
+	  "in", LISTEN,
+	  "in takes it\n"
+	  "yes 2: \n"
+	  "the kernel has no part in it: other NAT rules bring it here\n"
 	  "reject: refused with RST\n" },
 	{ "what another proxy brings", gateway, PROTO_TCP, "192.0.2.50:1",
 	  "10.0.0.1:25", "b.test", "in", LISTEN,
@@ -308,22 +309,10 @@ static void tell(const struct explanation *x, struct str *out)
 		str_add(out, "the name would not be seen\n");
 }
 
-static struct config *parse(const char *words)
-{
-	struct messages m = { .errors = 0 };
-	struct config *c = config_parse("t", words, strlen(words), &m);
-
-	if (!c)
-		print_error("%s", str_get(&m.text));
-	assert_non_null(c);
-	messages_done(&m);
-	return c;
-}
-
 static void test_told(void **state)
 {
 	(void)state; /* unused */
-	for (size_t i = 0; i < COUNT(rows); i++) {
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
 		const char *from = rows[i].from;
 		struct explain_question q = {
 			.proto = rows[i].proto,
@@ -335,7 +324,7 @@ static void test_told(void **state)
 							 : FROM_LINK,
 			.ifname = from && *from ? from : NULL,
 		};
-		struct config *c = parse(rows[i].config);
+		struct config *c = parse_right(rows[i].config);
 		struct str told = { 0 };
 		struct explanation x;
 

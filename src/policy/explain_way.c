@@ -4,7 +4,7 @@
  */
 #include "policy/explain.h"
 
-#include "policy/policy.h"
+#include "policy/print.h"
 #include "policy/words.h"
 
 static void add_ip(struct str *out, const struct addr *a)
@@ -12,17 +12,6 @@ static void add_ip(struct str *out, const struct addr *a)
 	char buf[ADDR_TEXT_MAX];
 
 	str_add(out, addr_format_ip(a, buf));
-}
-
-static void add_host_port(struct str *out, const struct addr *a,
-			  const char *name)
-{
-	char buf[ADDR_TEXT_MAX];
-
-	if (name)
-		str_addf(out, "%s:%u", name, a->port);
-	else
-		str_add(out, addr_format(a, buf));
 }
 
 static void add_line(struct str *out, const struct config *c, int rule)
@@ -58,7 +47,11 @@ static void add_relay(struct str *out, const struct explanation *x)
 	const struct config *c = x->config;
 
 	if (x->from == FROM_LISTEN) {
-		str_add(out, "has no part in it: a proxy brings it here");
+		str_addf(
+			out, "has no part in it: %s here",
+			c->intercepts[x->kernel.intercept].redirected_from.count
+				? "other NAT rules bring it"
+				: "a proxy brings it");
 		return;
 	}
 	str_add(out, "gives it to the relay");
@@ -125,14 +118,14 @@ static void add_direct(struct str *out, const struct explanation *x,
 	if (!to.port)
 		to.port = x->asked->dst.port;
 	str_add(out, u->has_to ? "to " : "to the server itself, ");
-	add_host_port(out, &to, NULL);
+	print_host_port(&to, NULL, out);
 }
 
 static void add_proxy(struct str *out, const struct explanation *x,
 		      const struct upstream *u)
 {
 	str_addf(out, "%s ", via_words[u->kind]);
-	add_host_port(out, &u->to, u->to_name);
+	print_host_port(&u->to, u->to_name, out);
 	if (u->is_resolving && x->asked->name)
 		str_addf(out, ", which is asked for %s", x->asked->name);
 }

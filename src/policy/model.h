@@ -156,15 +156,17 @@ struct intercept {
 	struct addr deliver;
 	bool require_listener;
 	/*
-	 * `listen ADDR:PORT` instead of `from`: a plain listener, to which
-	 * other proxies speak.  They are those of proxy_from, and each says
+	 * `listen ADDR:PORT` instead of `from`: a plain listener.  Either other
+	 * proxies speak to it: they are those of proxy_from, and each says
 	 * first, by the PROXY protocol, who its client is and whom it called.
+	 * Or somebody's NAT rules bring the clients of redirected_from, and the
+	 * kernel tells whom they called.  One of the two is given.
 	 * Such an intercept takes nothing from the packet path: it has no
 	 * interfaces, no ports, no exceptions and no deliver.
 	 */
 	bool has_listen;
 	struct addr listen;
-	struct net_expr proxy_from;
+	struct net_expr proxy_from, redirected_from;
 	struct place at;
 };
 

@@ -214,16 +214,15 @@ static bool parse_listen(struct parser *p, const struct keyword *k,
 	return true;
 }
 
-/* "from NETS": who may say whose connection it is. */
-static bool parse_proxy_protocol(struct parser *p, const struct keyword *k,
-				 void *subject)
+/* "from NETS": who may say whose connection it is, or whom NAT may bring. */
+static bool parse_listen_from(struct parser *p, const struct keyword *k,
+			      void *subject)
 {
 	static const char *const words[] = { "from", NULL };
-	struct intercept *i = subject;
 	unsigned choice;
 
 	return value_choice(p, k->name, words, &choice) &&
-	       value_nets(p, &i->proxy_from);
+	       value_nets(p, (struct net_expr *)((char *)subject + k->field));
 }
 
 /* A plain listener takes connections, not packets. */
@@ -239,14 +238,23 @@ static void check_listen(struct parser *p, const struct intercept *i)
 		if (at.line)
 			(void)report_error(p->report, at,
 					   "\"%s\" cannot stand beside "
-					   "\"listen\": other proxies connect "
-					   "there, and no packet is selected",
+					   "\"listen\": connections come there "
+					   "by themselves, and no packet is "
+					   "selected",
 					   others[n]);
 	}
-	if (!i->proxy_from.count)
+	if (!i->proxy_from.count && !i->redirected_from.count)
 		(void)report_error(p->report, parse_said(p, "listen"),
-				   "\"listen\" needs \"proxy-protocol from\": "
-				   "who may say whose connections they are");
+				   "\"listen\" needs \"proxy-protocol from\", "
+				   "who may say whose connections they are, or "
+				   "\"redirected from\", whose connections NAT "
+				   "rules bring");
+	if (i->proxy_from.count && i->redirected_from.count)
+		(void)report_error(
+			p->report, parse_said(p, "redirected"),
+			"\"redirected\" cannot stand beside "
+			"\"proxy-protocol\": a connection tells its "
+			"destination in one way; use two intercepts");
 }
 
 /* Of forwarded packets nobody knows more than the addresses. */
@@ -266,11 +274,18 @@ static void check_owner(struct parser *p, const struct intercept *i,
 
 static void check_packets(struct parser *p, const struct intercept *i)
 {
-	struct place proxy = parse_said(p, "proxy-protocol");
+	static const char *const listen_only[] = { "proxy-protocol",
+						   "redirected" };
 
-	if (proxy.line)
-		(void)report_error(p->report, proxy,
-				   "\"proxy-protocol from\" needs \"listen\"");
+	for (size_t n = 0; n < sizeof(listen_only) / sizeof(listen_only[0]);
+	     n++) {
+		struct place at = parse_said(p, listen_only[n]);
+
+		if (at.line)
+			(void)report_error(p->report, at,
+					   "\"%s from\" needs \"listen\"",
+					   listen_only[n]);
+	}
 	if (!i->ifname_count && !i->from_host)
 		(void)report_error(p->report, i->at,
 				   "intercept \"%s\" does not say where from: "
@@ -318,7 +333,12 @@ static const struct keyword intercept_keywords[] = {
 	{ .name = "deliver", .parse = parse_deliver },
 	{ .name = "require-listener", .parse = parse_require },
 	{ .name = "listen", .parse = parse_listen },
-	{ .name = "proxy-protocol", .parse = parse_proxy_protocol },
+	{ .name = "proxy-protocol",
+	  .parse = parse_listen_from,
+	  .field = offsetof(struct intercept, proxy_from) },
+	{ .name = "redirected",
+	  .parse = parse_listen_from,
+	  .field = offsetof(struct intercept, redirected_from) },
 	{ .name = NULL },
 };
 

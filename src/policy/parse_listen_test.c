@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * parse_listen_test.c - an intercept to which other proxies connect.
+ * parse_listen_test.c - an intercept with a listener that others can see.
  */
 #include "policy/texts_test.h"
 
-#define IN(body)     "intercept a { " body " }"
-#define LISTEN(body) IN("listen 192.0.2.1:80; proxy-protocol from ::1; " body)
+#define IN(body)	 "intercept a { " body " }"
+#define LISTEN(body)	 IN("listen 192.0.2.1:80; proxy-protocol from ::1; " body)
+#define REDIRECTED(body) IN("listen 192.0.2.1:80; redirected from ::1; " body)
 
 static void test_kept(void **state)
 {
@@ -29,15 +30,56 @@ static void test_kept(void **state)
 	config_free(c);
 }
 
+static void test_redirected(void **state)
+{
+	struct config *c = parse_right("list l { net 198.51.100.0/24 }\n" IN(
+		"redirected from private, l, ::2; listen 0.0.0.0:8080"));
+	const struct intercept *i = &c->intercepts[0];
+
+	(void)state; /* unused */
+	assert_true(i->has_listen);
+	assert_int_equal(i->proxy_from.count, 0);
+	assert_int_equal(i->redirected_from.count, 3);
+	assert_int_equal(i->redirected_from.set.count, 9 + 2);
+	expect_printed(c, "list l {\n    net 198.51.100.0/24\n}\n\n"
+			  "intercept a {\n"
+			  "    listen     0.0.0.0:8080\n"
+			  "    redirected from private, l, ::2\n"
+			  "}\n");
+	config_free(c);
+}
+
 static const struct wrong_text wrongs[] = {
 	{ "a listener that trusts nobody", IN("listen 192.0.2.1:80"), "1:15",
-	  "\"listen\" needs \"proxy-protocol from\"", NULL },
+	  "\"listen\" needs \"proxy-protocol from\", who may say whose "
+	  "connections they are, or \"redirected from\"",
+	  NULL },
+	{ "NAT without a listener", IN("from e; tcp 1; redirected from ::1"),
+	  "1:30", "\"redirected from\" needs \"listen\"", NULL },
+	{ "two ways to tell a destination", LISTEN("redirected from ::1"),
+	  "1:61", "\"redirected\" cannot stand beside \"proxy-protocol\"",
+	  NULL },
+	{ "NAT and interfaces", REDIRECTED("from e"), "1:57",
+	  "\"from\" cannot stand beside \"listen\"", NULL },
+	{ "NAT and datagrams", REDIRECTED("udp 53"), "1:57",
+	  "\"udp\" cannot stand beside \"listen\"", NULL },
+	{ "NAT from nobody", IN("listen [::]:80; redirected from"), "1:46",
+	  "\"from\" needs addresses, networks or lists", NULL },
+	{ "NAT without from", IN("listen [::]:80; redirected ::1"), "1:42",
+	  "unknown redirected \"::1\"", "one of: from" },
+	{ "NAT from a list that is not defined",
+	  IN("listen [::]:80; redirected from l"), "1:47",
+	  "list \"l\" is not defined", NULL },
+	{ "NAT and a proxy at one place",
+	  LISTEN("") "\nintercept b { listen 192.0.2.1:80;"
+		     " redirected from ::2 }",
+	  "2:11", "intercept \"b\" listens where \"a\" (line 1) does", NULL },
 	{ "trust without a listener",
 	  IN("from e; tcp 1; proxy-protocol from ::1"), "1:30",
 	  "\"proxy-protocol from\" needs \"listen\"", NULL },
 	{ "interfaces", LISTEN("from e"), "1:61",
-	  "\"from\" cannot stand beside \"listen\": other proxies connect "
-	  "there",
+	  "\"from\" cannot stand beside \"listen\": connections come there "
+	  "by themselves",
 	  NULL },
 	{ "this host", LISTEN("from host"), "1:61",
 	  "\"from\" cannot stand beside \"listen\"", NULL },
@@ -80,6 +122,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_redirected),
 		cmocka_unit_test(test_wrong),
 	};
 

@@ -72,6 +72,7 @@ static const struct right {
 	  " reload on-change }\n"
 	  "sniff { tls; http; quic; wait 50ms }\n"
 	  "intercept i { listen 0.0.0.0:80; proxy-protocol from l2, private }\n"
+	  "intercept j { listen [::]:80; redirected from l2, private }\n"
 	  "list l2 { net 10.0.0.0/8 }\n"
 	  "rules { domain .x.y, z dst private -> g; udp quic -> reject;"
 	  " list l -> h log }\n"

@@ -215,7 +215,12 @@ static void print_listen(const struct config *c, const struct intercept *i,
 	char buf[ADDR_TEXT_MAX];
 
 	str_addf(out, "listen %s\n", addr_format(&i->listen, buf));
-	print_nets(c, "proxy-protocol from", &i->proxy_from, false, out);
+	if (i->redirected_from.count)
+		print_nets(c, "redirected from", &i->redirected_from, false,
+			   out);
+	else
+		print_nets(c, "proxy-protocol from", &i->proxy_from, false,
+			   out);
 	str_add(out, "\n");
 }
 

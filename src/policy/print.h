@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * print.h - private to print*.c: the parts of a printed configuration.
+ * print.h - private to policy/: the parts of a printed configuration.
  *
  *	print.c            lists, intercepts, rules; the whole
  *	print_settings.c   what is said once
@@ -29,6 +29,8 @@ struct print_items print_items_begin(struct str *out, const char *head,
 void print_items_next(struct print_items *i);
 /* In quotes if it could be read as anything but one bare word. */
 void print_word(const char *word, struct str *out);
+/* An address, or a name with the port that is known already. */
+void print_host_port(const struct addr *a, const char *name, struct str *out);
 /* "file:/path" or "credential:name"; never what is in there. */
 void print_secret(const struct secret_ref *s, struct str *out);
 

@@ -7,9 +7,7 @@
 
 /* --- upstream ------------------------------------------------------------ */
 
-/* An address, or a name with the port that is known already. */
-static void print_host_port(const struct addr *a, const char *name,
-			    struct str *out)
+void print_host_port(const struct addr *a, const char *name, struct str *out)
 {
 	char buf[ADDR_TEXT_MAX];
 

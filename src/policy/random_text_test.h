@@ -170,8 +170,8 @@ static inline void add_intercept(unsigned short rnd[3], unsigned index,
 
 	str_addf(out, "intercept i%u { ", index);
 	if (index && !draw(rnd, 6)) { /* one of them is of the kernel */
-		str_addf(out, "listen 192.0.2.1:%u; proxy-protocol from",
-			 100 + index);
+		str_addf(out, "listen 192.0.2.1:%u; %s from", 100 + index,
+			 index % 2 ? "proxy-protocol" : "redirected");
 		add_nets(rnd, out, false);
 		str_add(out, " }\n");
 		return;

@@ -58,6 +58,17 @@ static inline void expect_wrong(const struct wrong_text *rows, size_t count)
 	assert_int_equal(failures, 0);
 }
 
+/* A text with so many errors; ends it. */
+static inline void expect_errors(struct str *text, size_t errors)
+{
+	struct messages m = { .errors = 0 };
+
+	config_free(config_parse("t", str_get(text), text->len, &m));
+	assert_int_equal(m.errors, errors);
+	messages_done(&m);
+	str_done(text);
+}
+
 /* The configuration, with what `files` gives (NULL: nothing is fetched). */
 static inline struct config *parse_right_with(const char *text,
 					      const struct policy_files *files)

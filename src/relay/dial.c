@@ -172,7 +172,8 @@ void dial_begin(struct dial *d, const struct dial_request *r)
 				   .client = r->is_check ? NULL : r->client,
 				   .server = r->server,
 				   .mark = r->mark,
-				   .is_from_host = r->is_from_host };
+				   .is_from_host = r->is_from_host,
+				   .is_redirected = r->is_redirected };
 	struct addr to;
 	int fd;
 

@@ -67,11 +67,12 @@ struct dial_request {
 	/* That was seen, or NULL; used if `resolve on`, and by checks. */
 	const char *name;
 	uint32_t mark;
-	uint32_t pick;	   /* of a proxy's addresses, by turns */
-	bool is_from_host; /* see leg.h */
-	bool is_taken;	   /* from the network, by an intercept: may go round */
-	bool is_udp;	   /* SOCKS5: ask for an association */
-	bool is_check;	   /* of a group: tries out pipelining, see health.h */
+	uint32_t pick;	    /* of a proxy's addresses, by turns */
+	bool is_from_host;  /* see leg.h */
+	bool is_redirected; /* the same */
+	bool is_taken; /* from the network, by an intercept: may go round */
+	bool is_udp;   /* SOCKS5: ask for an association */
+	bool is_check; /* of a group: tries out pipelining, see health.h */
 };
 
 /* Begin.  The state is CONNECTING or FAILED afterwards. */

@@ -4,6 +4,8 @@
  */
 #include "relay/group.h"
 
+#include "policy/eval.h"
+
 #include <string.h>
 
 #define XXH_INLINE_ALL
@@ -28,26 +30,6 @@ static struct board_upstream *state_of(const struct choice *c, size_t i)
 
 /* --- who may ------------------------------------------------------------- */
 
-/* By kind: can it, and is a word needed that says so? */
-static const struct {
-	bool has_udp, needs_word;
-} udp_of[] = {
-	[UPSTREAM_DIRECT] = { true, false },
-	[UPSTREAM_REJECT] = { true, false },
-	[UPSTREAM_DROP] = { true, false },
-	[UPSTREAM_PROXY_V1] = { false, false },
-	[UPSTREAM_PROXY_V2] = { true, false },
-	[UPSTREAM_SOCKS5] = { true, true },
-	[UPSTREAM_HTTP_CONNECT] = { false, false },
-	[UPSTREAM_GROUP] = { false, false },
-};
-
-bool upstream_has_udp(const struct upstream *u)
-{
-	return udp_of[u->kind].has_udp &&
-	       (!udp_of[u->kind].needs_word || u->is_udp);
-}
-
 /* It is down, no check would see it come up, and its time has come. */
 static bool is_due(const struct board_upstream *b, uint64_t now_ms)
 {
@@ -62,7 +44,8 @@ static bool may_have(const struct group_ask *a, size_t upstream)
 
 	if (!board_is_open(a->board, upstream))
 		return false;
-	if (a->is_udp && !upstream_has_udp(&a->config->upstreams[upstream]))
+	if (a->is_udp &&
+	    !eval_upstream_has_udp(&a->config->upstreams[upstream]))
 		return false;
 	return atomic_load(&b->health) != BOARD_DOWN || is_due(b, a->now_ms);
 }
@@ -305,4 +288,21 @@ size_t group_count_up(const struct board *b, const struct group *g)
 			 atomic_load(&u->health) != BOARD_DOWN;
 	}
 	return count;
+}
+
+bool group_is_closed(const struct config *c, const struct board *b,
+		     size_t upstream)
+{
+	for (size_t n = 0; n < c->upstream_count; n++) {
+		const struct upstream *u = &c->upstreams[upstream];
+
+		if (!u->group)
+			return eval_upstream_kind(u) != VERDICT_RELAY ||
+			       !board_is_open(b, upstream);
+		for (size_t i = 0; i < u->group->member_count; i++)
+			if (board_is_open(b, u->group->members[i]))
+				return false;
+		upstream = u->group->fallback;
+	}
+	return true;
 }

@@ -53,7 +53,9 @@ uint32_t group_fall(const struct config *c, const struct group_path *path);
 
 /* How many members are enabled and not down. */
 size_t group_count_up(const struct board *b, const struct group *g);
-/* Can this upstream carry UDP? */
-bool upstream_has_udp(const struct upstream *u);
+/* Nobody gets a flow of `upstream`, an upstream or a group, nor of what it
+ * falls back to, because the operator says so: no failure. */
+bool group_is_closed(const struct config *c, const struct board *b,
+		     size_t upstream);
 
 #endif

@@ -121,32 +121,11 @@ static void test_one_that_is_checked_elsewhere_is_not_tried(void **state)
 
 /* --- UDP ----------------------------------------------------------------- */
 
-static const struct {
-	enum upstream_kind kind;
-	bool is_udp; /* `udp on` */
-	bool has_udp;
-} udps[] = {
-	{ UPSTREAM_DIRECT, false, true },
-	{ UPSTREAM_REJECT, false, true },
-	{ UPSTREAM_DROP, false, true },
-	{ UPSTREAM_PROXY_V1, false, false },
-	{ UPSTREAM_PROXY_V2, false, true },
-	{ UPSTREAM_SOCKS5, false, false },
-	{ UPSTREAM_SOCKS5, true, true },
-	{ UPSTREAM_HTTP_CONNECT, false, false },
-};
-
 static void test_udp_goes_where_it_can(void **state)
 {
 	struct scene s;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(udps) / sizeof(*udps); i++) {
-		struct upstream u = { .kind = udps[i].kind,
-				      .is_udp = udps[i].is_udp };
-
-		assert_int_equal(upstream_has_udp(&u), udps[i].has_udp);
-	}
 	scene_begin(&s, BALANCE_FIRST, true);
 	s.w.upstreams[s.members[1]].is_udp = true;
 	s.w.upstreams[s.members[3]].is_udp = true;
@@ -160,24 +139,73 @@ static void test_udp_goes_where_it_can(void **state)
 
 /* --- fallback ------------------------------------------------------------ */
 
+/* The scene with a second group to fall back to, of one member z. */
+static size_t begin_with_spare(struct scene *s, size_t *z)
+{
+	size_t second;
+
+	scene_begin(s, BALANCE_FIRST, true);
+	second = world_group(&s->w, "second", BALANCE_FIRST);
+	*z = world_add(&s->w, "z", UPSTREAM_SOCKS5, "192.0.2.1:1080");
+	world_join(&s->w, second, *z);
+	s->w.groups[s->group].fallback = second;
+	board_free(s->board);
+	s->board = s->ask.board = board_new(&s->w.config, NULL, NULL);
+	return second;
+}
+
 static void test_fallback_is_a_group(void **state)
 {
 	struct scene s;
 	size_t second, z;
 
 	(void)state;
-	scene_begin(&s, BALANCE_FIRST, true);
-	second = world_group(&s.w, "second", BALANCE_FIRST);
-	z = world_add(&s.w, "z", UPSTREAM_SOCKS5, "192.0.2.1:1080");
-	world_join(&s.w, second, z);
-	s.w.groups[s.group].fallback = second;
-	board_free(s.board);
-	s.board = s.ask.board = board_new(&s.w.config, NULL, NULL);
+	second = begin_with_spare(&s, &z);
 	assert_string_equal(walk(&s), "abcdz-");
 	s.w.groups[second].fallback = WORLD_DIRECT;
 	assert_string_equal(walk(&s), "abcdzd");
 	s.board->upstreams[WORLD_DIRECT].want = BOARD_DISABLED;
 	assert_string_equal(walk(&s), "abcdz");
+	board_free(s.board);
+}
+
+/* The operator's word is no failure; one member that may have flows and does
+ * not work is. */
+static void test_who_is_closed(void **state)
+{
+	static const struct {
+		const char *name, *wants, *healths;
+		enum board_want spare; /* of the fallback's only member */
+		bool is_closed;
+	} rows[] = {
+		{ "all are enabled", "....", "UUUU", BOARD_ENABLED, false },
+		{ "all are down", "....", "DDDD", BOARD_DISABLED, false },
+		{ "one is down, the others are disabled", "xx.x", "UUDU",
+		  BOARD_DISABLED, false },
+		{ "all are disabled, the fallback is not", "xxxx", "UUUU",
+		  BOARD_ENABLED, false },
+		{ "all are disabled", "xxxx", "UUUU", BOARD_DISABLED, true },
+		{ "all are draining", "dddd", "UUUU", BOARD_DRAINING, true },
+		{ "all are disabled and down", "xxxx", "DDDD", BOARD_DISABLED,
+		  true },
+	};
+	struct scene s;
+	size_t second, z;
+
+	(void)state;
+	second = begin_with_spare(&s, &z);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		set_states(&s, rows[i].wants, rows[i].healths);
+		s.board->upstreams[z].want = rows[i].spare;
+		if (group_is_closed(&s.w.config, s.board, s.group) !=
+		    rows[i].is_closed)
+			fail_msg("%s", rows[i].name);
+	}
+	assert_true(group_is_closed(&s.w.config, s.board, s.members[0]));
+	member(&s, 'a')->want = BOARD_ENABLED;
+	assert_false(group_is_closed(&s.w.config, s.board, s.members[0]));
+	s.w.groups[second].fallback = WORLD_DIRECT;
+	assert_false(group_is_closed(&s.w.config, s.board, second));
 	board_free(s.board);
 }
 
@@ -190,6 +218,8 @@ static void test_a_circle_ends(void **state)
 	s.w.groups[s.group].fallback = s.group;
 	set_states(&s, "....", "DDDD");
 	assert_string_equal(walk(&s), "");
+	set_states(&s, "xxxx", "UUUU");
+	assert_true(group_is_closed(&s.w.config, s.board, s.group));
 	board_free(s.board);
 }
 
@@ -260,6 +290,7 @@ int main(void)
 			test_one_that_is_checked_elsewhere_is_not_tried),
 		cmocka_unit_test(test_udp_goes_where_it_can),
 		cmocka_unit_test(test_fallback_is_a_group),
+		cmocka_unit_test(test_who_is_closed),
 		cmocka_unit_test(test_a_circle_ends),
 		cmocka_unit_test(test_no_group),
 		cmocka_unit_test(test_has_more),

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { CHECK_EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
 
@@ -42,14 +41,6 @@ struct health_checks {
 	size_t count;
 	struct check checks[];
 };
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail */
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
 
 static struct board_upstream *state_of(const struct check *k)
 {
@@ -81,7 +72,7 @@ static void note(struct check *k, bool has_passed)
 		.rise = k->health->rise,
 		.fall = k->health->fall,
 		.now_ms = w->loop.now_ms,
-		.latency_us = (uint32_t)(now_us() - k->began_us),
+		.latency_us = (uint32_t)(clock_us() - k->began_us),
 		.why = k->dial.end,
 		.reply = k->dial.reply,
 	};
@@ -199,7 +190,7 @@ static void begin(struct check *k)
 	worker_use_fds(w, 1);
 	k->is_trying = true;
 	k->has_talked = false;
-	k->began_us = now_us();
+	k->began_us = clock_us();
 	dial_begin(&k->dial, &r);
 	if (k->dial.fd >= 0 &&
 	    loop_add(&w->loop, k->dial.fd, CHECK_EVENTS, &k->watch) < 0) {

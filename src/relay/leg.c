@@ -7,6 +7,7 @@
 #include "net/sock.h"
 
 #include <errno.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 void leg_destination(const struct leg_request *r, struct addr *out)
@@ -31,7 +32,7 @@ void leg_source(const struct leg_request *r, struct addr *out)
 		if (!r->client || r->client->family != to.family)
 			return;
 		*out = *r->client;
-		if (r->is_from_host)
+		if (r->is_from_host || r->is_redirected)
 			out->port = 0;
 		return;
 	case SOURCE_ADDRESS:
@@ -40,6 +41,17 @@ void leg_source(const struct leg_request *r, struct addr *out)
 	case SOURCE_SELF:
 		return;
 	}
+}
+
+/* Linux chooses from 32768 on, most others from 49152 on (RFC 6335). */
+static uint16_t quiet_port(void)
+{
+	enum { FIRST = 10240, COUNT = 32768 - FIRST };
+	uint16_t port = 0;
+
+	/* Without randomness, the first: it is taken or it is not. */
+	(void)!getrandom(&port, sizeof(port), GRND_NONBLOCK);
+	return (uint16_t)(FIRST + port % COUNT);
 }
 
 /* 0 or -errno of bind or connect; *fd is -1 then. */
@@ -74,6 +86,8 @@ int leg_open(const struct leg_request *r, struct shared *counters,
 
 	leg_destination(r, &to);
 	leg_source(r, &from);
+	if (r->is_redirected && r->upstream->source == SOURCE_CLIENT)
+		from.port = quiet_port();
 	if (!from.family) {
 		error = try_from(r, NULL, &to, &fd);
 		if (error < 0)

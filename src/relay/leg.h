@@ -15,6 +15,10 @@
  * the client's address must not see another.  `source ADDRESS` speaks from
  * that address and any port, whether it is this host's or not.
  *
+ * A client that NAT rules brought has other connections that they brought, and
+ * the ports of none may be used again.  Nobody can tell which these are, so the
+ * first step is a random port below those that systems choose by themselves.
+ *
  * It connects and says nothing: what an upstream wants to hear first is
  * proxy_header.h and talk.h.
  */
@@ -35,6 +39,9 @@ struct leg_request {
 	/* The client is a process of this host, whose port is its own: a leg
 	 * that shared it would take its answers. */
 	bool is_from_host;
+	/* NAT rules brought the client: connection tracking knows its address
+	 * and port with this server, and would turn the leg round to us. */
+	bool is_redirected;
 };
 
 /* Where the leg goes: the original destination, or what `to` says. */

@@ -208,6 +208,36 @@ static void test_from_host(void **state)
 	end(&l);
 }
 
+/* Connection tracking has the client's port, and may have any other that its
+ * system chose by itself. */
+static void test_redirected(void **state)
+{
+	struct addr seen;
+	struct ladder l;
+	uint16_t before;
+	int fd;
+
+	(void)state; /* unused */
+	begin(&l);
+	l.request.is_redirected = true;
+	before = 0;
+	for (int i = 0; i < 8; i++) {
+		fd = open_seen(&l, &seen);
+		assert_true(addr_same_ip(&seen, &l.client));
+		assert_true(addr_equal(&l.source, &seen));
+		assert_in_range(seen.port, 10240, 32767);
+		assert_int_not_equal(seen.port, before);
+		before = seen.port;
+		close(fd);
+	}
+	assert_int_equal(counted(&l, COUNTER_spoof_other_port), 0);
+	l.upstream.source = SOURCE_SELF;
+	fd = open_seen(&l, &seen);
+	assert_false(addr_same_ip(&seen, &l.client));
+	close(fd);
+	end(&l);
+}
+
 /* Taken by a listener on the very address: the next step of the ladder. */
 static void test_other_port(void **state)
 {
@@ -316,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_client_port),
 		cmocka_unit_test(test_from_host),
+		cmocka_unit_test(test_redirected),
 		cmocka_unit_test(test_other_port),
 		cmocka_unit_test(test_no_port),
 		cmocka_unit_test(test_own_address),

@@ -21,6 +21,9 @@
  * byte, through a proxy on this host, are as many as a worker allows.  And a
  * circle may have that many flows, in each worker, for a moment (T04, T05).
  *
+ * NAT rules for this host's own connections (`redirected from`) that do not
+ * leave waylay's mark alone make the same circle, without a proxy.
+ *
  * Bounded: servers that find no row are not counted.  Pure.
  */
 #ifndef WL_RELAY_LOOP_GUARD_H

@@ -54,7 +54,7 @@ enum flow_end {
 	END_UPSTREAM_AUTH,	  /* user or password are wrong */
 	END_UPSTREAM_PROTOCOL,	  /* it said what it must not */
 	END_NO_UPSTREAM,	  /* nobody of the group is left */
-	END_UPSTREAM_DISABLED,	  /* by the operator, while it ran */
+	END_UPSTREAM_DISABLED,	  /* the operator's word, before or since */
 	END_UPSTREAM_LOST,	  /* UDP: the association has ended */
 	END_LOOP,		  /* it would come back to us */
 	END_BAD_HEADER, /* no valid PROXY header, or from a stranger */

@@ -61,7 +61,7 @@ static void begin_flow(struct tcp *t, const struct listener *l, int fd,
 	atomic_fetch_add(&w->args.shared->tcp_flows, 1);
 	if (worker_begin_record(w, l, client, server, &r))
 		state = FLOW_SNIFFING;
-	if (l->is.is_plain)
+	if (w->args.config->intercepts[l->is.intercept].proxy_from.count)
 		state = FLOW_HEADER; /* the header begins the record anew */
 	r.name = pool_name(&t->pool, tcp_flow_slot(f));
 	r.state = (uint8_t)state;
@@ -71,17 +71,42 @@ static void begin_flow(struct tcp *t, const struct listener *l, int fd,
 	tcp_open_begin(f);
 }
 
-/* Who called us by our own name, and may not.  Nobody may call a transparent
- * listener so (T01); a plain one is for those of `proxy-protocol from`. */
-static bool is_unwanted(const struct worker *w, const struct listener *l,
-			const struct addr *client, const struct addr *server)
+/* Whom NAT rules bring says the kernel whom it called.  What only this host
+ * can reach was not called from outside (T07). */
+static enum counter judge_redirected(const struct intercept *i, int fd,
+				     const struct addr *client,
+				     struct addr *server)
 {
-	const struct intercept *i;
+	struct addr own = *server;
 
+	if (!net_set_has(&i->redirected_from.set, client))
+		return COUNTER_header_stranger;
+	if (sock_redirected_addr(fd, server) < 0 || addr_equal(server, &own) ||
+	    eval_is_special(server))
+		return COUNTER_direct_hit;
+	return COUNTER_tcp_accepted;
+}
+
+/* Fills in whom the client called.  Any other counter than tcp_accepted: it
+ * called us by our own name, and may not.  Nobody may call a transparent
+ * listener so (T01); a plain one is for those whom it names. */
+static enum counter judge_client(const struct worker *w,
+				 const struct listener *l, int fd,
+				 const struct addr *client, struct addr *server)
+{
+	const struct intercept *i =
+		&w->args.config->intercepts[l->is.intercept];
+
+	if (sock_local_addr(fd, server) < 0)
+		return COUNTER_direct_hit;
 	if (!l->is.is_plain)
-		return addr_equal(server, &l->is.at);
-	i = &w->args.config->intercepts[l->is.intercept];
-	return !net_set_has(&i->proxy_from.set, client);
+		return addr_equal(server, &l->is.at) ? COUNTER_direct_hit
+						     : COUNTER_tcp_accepted;
+	if (i->redirected_from.count)
+		return judge_redirected(i, fd, client, server);
+	return net_set_has(&i->proxy_from.set, client)
+		       ? COUNTER_tcp_accepted
+		       : COUNTER_header_stranger;
 }
 
 /* One connection; false when there is none, or no more can be taken. */
@@ -91,6 +116,7 @@ static bool accept_one(struct tcp *t, struct listener *l)
 	struct sockaddr_storage ss;
 	struct addr client, server;
 	socklen_t len = sizeof(ss);
+	enum counter why;
 	int fd;
 
 	if (!worker_has_room(w, FDS_PER_FLOW)) {
@@ -109,10 +135,9 @@ static bool accept_one(struct tcp *t, struct listener *l)
 	}
 	count(w->args.shared, COUNTER_tcp_accepted);
 	addr_from_sockaddr((struct sockaddr *)&ss, &client);
-	if (sock_local_addr(fd, &server) < 0 ||
-	    is_unwanted(w, l, &client, &server)) {
-		count(w->args.shared, l->is.is_plain ? COUNTER_header_stranger
-						     : COUNTER_direct_hit);
+	why = judge_client(w, l, fd, &client, &server);
+	if (why != COUNTER_tcp_accepted) {
+		count(w->args.shared, why);
 		worker_notice(w);
 		close(fd);
 		return true;

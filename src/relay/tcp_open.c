@@ -2,7 +2,7 @@
 /*
  * tcp_open.c - a TCP flow up to its first relayed byte; see tcp_open.h.
  *
- * Who carries the flow is asked of group.h, try by try; dial.h opens the leg.
+ * Who carries the flow is asked of tries.h; dial.h opens the leg.
  * What comes before that is in tcp_look.c.
  */
 #include "relay/tcp_open.h"
@@ -11,65 +11,21 @@
 #include "policy/eval.h"
 #include "relay/proxy_header.h"
 #include "relay/tcp_look.h"
+#include "relay/tries.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* --- CONNECTING: who carries it ------------------------------------------ */
 
-static const struct rule *rule_of(const struct tcp_flow *f)
-{
-	return &tcp_flow_config(f)->rules[tcp_flow_record(f)->rule];
-}
-
-/* The group that the rule names; NULL: it names an upstream. */
 static const struct group *group_of(const struct tcp_flow *f)
 {
-	return tcp_flow_config(f)->upstreams[rule_of(f)->upstream].group;
-}
-
-static struct group_ask ask_for(const struct tcp_flow *f)
-{
-	const struct worker_args *a = &f->tcp->worker->args;
-
-	return (struct group_ask){
-		.config = a->config,
-		.board = a->board,
-		.flows = a->shared->upstream_flows,
-		.client = &tcp_flow_record(f)->client,
-		.now_ms = f->tcp->worker->loop.now_ms,
-		.seed = a->seed,
-	};
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail */
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	return tries_group(f->tcp->worker, tcp_flow_record(f));
 }
 
 /* The built-in `direct` has nothing that could be well or ill. */
 static bool is_noted(const struct tcp_flow *f, size_t upstream)
 {
 	return upstream >= UPSTREAM_BUILTIN_COUNT || group_of(f);
-}
-
-/* Would it be given to somebody else if this one fails? */
-static bool has_other(const struct tcp_flow *f)
-{
-	const struct config *c = tcp_flow_config(f);
-	struct group_ask ask = ask_for(f);
-	const struct group *at;
-
-	if (!f->path.at)
-		return false;
-	at = c->upstreams[f->path.at - 1].group;
-	if (!at)
-		return false;
-	return group_has_more(&ask, &f->path) ||
-	       eval_upstream_kind(&c->upstreams[at->fallback]) == VERDICT_RELAY;
 }
 
 /* One try gets its share of the time, all together `timeouts connect`. */
@@ -80,7 +36,8 @@ static void arm_try(struct tcp_flow *f)
 	uint64_t left =
 		spent < limit->connect_ms ? limit->connect_ms - spent : 0;
 
-	if (left > limit->upstream_ms && has_other(f))
+	if (left > limit->upstream_ms &&
+	    tries_has_other(f->tcp->worker, tcp_flow_record(f), &f->path))
 		left = limit->upstream_ms;
 	tcp_flow_arm(f, left);
 }
@@ -125,6 +82,12 @@ static enum flow_end judge_server(const struct tcp_flow *f,
 	return END_NONE;
 }
 
+/* Did somebody's NAT rules bring it? */
+static bool is_redirected(const struct tcp_flow *f)
+{
+	return tcp_flow_intercept(f)->redirected_from.count;
+}
+
 static void begin_dial(struct tcp_flow *f, size_t upstream)
 {
 	struct worker *w = f->tcp->worker;
@@ -141,10 +104,11 @@ static void begin_dial(struct tcp_flow *f, size_t upstream)
 		.mark = worker_own_mark(w),
 		.pick = f->tcp->picks++,
 		.is_from_host = i->from_host,
-		.is_taken = !i->from_host && !i->has_listen,
+		.is_redirected = is_redirected(f),
+		.is_taken = !i->from_host && !i->proxy_from.count,
 	};
 
-	f->opening_us = is_noted(f, upstream) ? now_us() : 0;
+	f->opening_us = is_noted(f, upstream) ? clock_us() : 0;
 	f->side[SERVER] = (struct move_side){ .fd = -1 };
 	dial_begin(&f->dial, &request);
 }
@@ -156,7 +120,7 @@ static void notice_source(struct tcp_flow *f, const struct upstream *u)
 
 	if (u->source == SOURCE_CLIENT && r->source.port &&
 	    r->source.port != r->client.port &&
-	    !tcp_flow_intercept(f)->from_host)
+	    !tcp_flow_intercept(f)->from_host && !is_redirected(f))
 		worker_notice(f->tcp->worker);
 }
 
@@ -179,6 +143,42 @@ static bool note_failure(struct tcp_flow *f)
 	       now_ms - f->last_ms < a->config->timeouts.connect_ms;
 }
 
+/* --- CONNECTING: flows that go round ------------------------------------- */
+
+/* Is the far end of this leg on this host?  What NAT rules bring from there
+ * comes to a loopback address, whatever its own. */
+static bool is_near(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr own, peer;
+
+	if (sock_local_addr(fd, &own) < 0 ||
+	    getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
+		return false;
+	addr_from_sockaddr((struct sockaddr *)&ss, &peer);
+	return addr_is_loopback(&own) || addr_same_ip(&own, &peer);
+}
+
+/* For the server's first byte; see loop_guard.h.  False: too many do. */
+static bool begin_wait(struct tcp_flow *f)
+{
+	int row = loop_guard_enter(&f->tcp->guard, &tcp_flow_record(f)->server);
+
+	if (row < 0)
+		return false;
+	f->guard = (uint8_t)row;
+	return true;
+}
+
+/* NAT rules for this host's own connections may not know our mark.  Then they
+ * bring each leg back as it connects, so this is asked before there is one. */
+static bool is_brought_back(struct tcp_flow *f)
+{
+	return is_redirected(f) && !f->guard && is_near(f->side[CLIENT].fd) &&
+	       !begin_wait(f);
+}
+
 /* True: it is under way, or the flow has ended.  False: ask the next one. */
 static bool try_one(struct tcp_flow *f, size_t upstream)
 {
@@ -187,15 +187,14 @@ static bool try_one(struct tcp_flow *f, size_t upstream)
 	struct flow_record *r = tcp_flow_record(f);
 	enum flow_end why = judge_server(f, u);
 
-	r->upstream = (uint32_t)upstream;
+	if (!why && is_brought_back(f))
+		why = END_LOOP;
 	if (why) {
+		r->upstream = (uint32_t)upstream;
 		tcp_flow_end(f, why, 0);
 		return true;
 	}
-	if (r->attempts)
-		count(w->args.shared, COUNTER_upstream_retried);
-	if (r->attempts < UINT8_MAX)
-		r->attempts++;
+	tries_begin(w, r, upstream);
 	begin_dial(f, upstream);
 	r->source = f->dial.source;
 	if (f->dial.state == DIAL_FAILED) {
@@ -216,21 +215,13 @@ static bool try_one(struct tcp_flow *f, size_t upstream)
 	return true;
 }
 
-/* Nobody is left.  What the last one said says more than that. */
+/* Nobody is left. */
 static void end_unserved(struct tcp_flow *f)
 {
-	if (!group_of(f) && !tcp_flow_record(f)->attempts) {
-		tcp_flow_end(f, END_UPSTREAM_DISABLED, 0);
-		return;
-	}
-	worker_notice(f->tcp->worker);
-	if (!tcp_flow_record(f)->attempts) {
-		tcp_flow_end(f, END_NO_UPSTREAM, 0);
-		return;
-	}
-	if (group_of(f))
-		count(tcp_flow_shared(f), COUNTER_upstream_none);
-	tcp_flow_end(f, f->dial.end, f->dial.error);
+	const struct flow_record *r = tcp_flow_record(f);
+
+	tcp_flow_end(f, tries_give_up(f->tcp->worker, r, f->dial.end),
+		     r->attempts ? f->dial.error : 0);
 }
 
 /* The rule says so, or it is all that is left of a group. */
@@ -246,10 +237,10 @@ static void refuse(struct tcp_flow *f, enum flow_end why)
 static void open_next(struct tcp_flow *f)
 {
 	const struct config *c = tcp_flow_config(f);
-	struct group_ask ask = ask_for(f);
-	size_t upstream, named = rule_of(f)->upstream;
+	size_t upstream;
 
-	while (group_next(&ask, named, &f->path, &upstream)) {
+	while (tries_next(f->tcp->worker, tcp_flow_record(f), &f->path,
+			  &upstream)) {
 		switch (eval_upstream_kind(&c->upstreams[upstream])) {
 		case VERDICT_REJECT:
 			refuse(f, END_REJECTED);
@@ -283,38 +274,19 @@ static void on_failed(struct tcp_flow *f)
 
 /* --- HANDSHAKE, and the end of it ---------------------------------------- */
 
-/* Is the far end of this leg on this host? */
-static bool is_near(int fd)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	struct addr own, peer;
-
-	if (sock_local_addr(fd, &own) < 0 ||
-	    getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
-		return false;
-	addr_from_sockaddr((struct sockaddr *)&ss, &peer);
-	return addr_same_ip(&own, &peer);
-}
-
-/* The leg is connected.  False: the flow went round, and has ended. */
+/* The leg is connected.  False: the flow went round, by a proxy on this host,
+ * and has ended. */
 static bool guard(struct tcp_flow *f)
 {
 	const struct flow_record *r = tcp_flow_record(f);
-	int row;
 
 	if (!tcp_flow_intercept(f)->from_host ||
 	    !tcp_flow_config(f)->upstreams[r->upstream].has_to ||
-	    !is_near(f->dial.fd))
+	    !is_near(f->dial.fd) || begin_wait(f))
 		return true;
-	row = loop_guard_enter(&f->tcp->guard, &r->server);
-	if (row < 0) {
-		worker_notice(f->tcp->worker);
-		tcp_flow_end(f, END_LOOP, 0);
-		return false;
-	}
-	f->guard = (uint8_t)row;
-	return true;
+	worker_notice(f->tcp->worker);
+	tcp_flow_end(f, END_LOOP, 0);
+	return false;
 }
 
 static void on_talking(struct tcp_flow *f)
@@ -351,7 +323,7 @@ static void on_opened(struct tcp_flow *f)
 	}
 	if (f->opening_us)
 		board_opened(a->board, tcp_flow_record(f)->upstream,
-			     (uint32_t)(now_us() - f->opening_us));
+			     (uint32_t)(clock_us() - f->opening_us));
 	/* The server's first bytes may have come with the proxy's last. */
 	if (f->dial.is_heard)
 		f->side[SERVER].is_readable = true;

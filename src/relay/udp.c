@@ -173,7 +173,7 @@ void udp_end_all(struct udp *u, enum flow_end why)
 	}
 }
 
-void udp_end_upstream(struct udp *u)
+void udp_end_disabled(struct udp *u)
 {
 	const struct board *b = u->worker->args.board;
 

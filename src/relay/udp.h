@@ -45,6 +45,6 @@ void udp_last_batch(struct udp *u);
 void udp_drain(struct udp *u);
 void udp_end_all(struct udp *u, enum flow_end why);
 /* The board has changed: end the flows of upstreams that are disabled. */
-void udp_end_upstream(struct udp *u);
+void udp_end_disabled(struct udp *u);
 
 #endif

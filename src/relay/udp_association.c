@@ -23,7 +23,6 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { ASSOCIATION_FDS = 2 };
@@ -34,14 +33,6 @@ static const uint32_t control_events =
 static void leave(struct udp_flow *f)
 {
 	udp_association_leave(&f->udp->associations, &f->udp->table, f);
-}
-
-static uint64_t clock_us(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail */
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 /* --- ending -------------------------------------------------------------- */

@@ -6,8 +6,12 @@
  *	udp.c		   datagrams from the listeners, and the whole
  *	udp_open.c	   a flow until its way is open
  *	udp_flow.c	   its record, its time, its end
- *	udp_path.c	   how its datagrams go: udp_leg.c, udp_association.c
- *and udp_association_move.c udp_association_table.c which associations exist
+ *	udp_path.c	   how its datagrams go:
+ *	  udp_leg.c	     by a socket of its own
+ *	  udp_association.c, udp_association_move.c
+ *			     by way of a SOCKS5 proxy
+ *	udp_association_table.c
+ *			   which associations exist
  *	udp_table.c	   which flows exist
  *	udp_hold.c	   datagrams that wait
  *	udp_reply.c	   what clients are told

@@ -5,6 +5,7 @@
 #include "relay/udp_open.h"
 
 #include "policy/eval.h"
+#include "relay/tries.h"
 #include "relay/udp_flow.h"
 
 #include <errno.h>
@@ -40,8 +41,20 @@ static void refuse(struct udp_flow *f, enum flow_end why, int error)
 	udp_flow_end(f, why, error);
 }
 
-static void end_rejected(struct udp_flow *f)
+/* Nobody is left. */
+static void end_unserved(struct udp_flow *f, const struct udp_failure *last)
 {
+	refuse(f, tries_give_up(f->udp->worker, udp_flow_record(f), last->end),
+	       last->error);
+}
+
+/* The rule says so, or it is all that is left of a group. */
+static void end_rejected(struct udp_flow *f, const struct udp_failure *last)
+{
+	if (tries_group(f->udp->worker, udp_flow_record(f))) {
+		end_unserved(f, last);
+		return;
+	}
 	count(udp_flow_shared(f), COUNTER_rejected);
 	refuse(f, END_REJECTED, 0);
 }
@@ -50,13 +63,6 @@ static void end_dropped(struct udp_flow *f)
 {
 	count(udp_flow_shared(f), COUNTER_dropped);
 	udp_flow_end(f, END_DROPPED, 0);
-}
-
-static void end_failed(struct udp_flow *f, const struct udp_failure *why)
-{
-	if (why->end == END_NO_UPSTREAM)
-		count(udp_flow_shared(f), COUNTER_upstream_none);
-	refuse(f, why->end, why->error);
 }
 
 /* --- the way ------------------------------------------------------------- */
@@ -78,43 +84,14 @@ void udp_open_done(struct udp_flow *f)
 	f->path->send(f, &u->held, 0, u->held.count);
 }
 
-/* The next way, as the rule's group has it; false: none is left. */
-static bool choose_next(struct udp_flow *f, size_t *out)
-{
-	struct udp *u = f->udp;
-	const struct config *c = udp_config(u);
-	struct group_ask ask = {
-		.config = c,
-		.board = u->worker->args.board,
-		.flows = udp_shared(u)->upstream_flows,
-		.client = &f->client,
-		.is_udp = true,
-		.now_ms = u->worker->loop.now_ms,
-		.seed = u->worker->args.seed,
-	};
-
-	return group_next(&ask, c->rules[udp_flow_record(f)->rule].upstream,
-			  &f->tried, out);
-}
-
-static void note_attempt(struct udp_flow *f)
-{
-	struct flow_record *r = udp_flow_record(f);
-
-	if (r->attempts)
-		count(udp_flow_shared(f), COUNTER_upstream_retried);
-	if (r->attempts < UINT8_MAX)
-		r->attempts++;
-}
-
 /* Zero: nothing more to do here, else the reason is in *why. */
 static int try_upstream(struct udp_flow *f, size_t upstream,
 			struct udp_failure *why)
 {
 	int error;
 
+	tries_begin(f->udp->worker, udp_flow_record(f), upstream);
 	udp_flow_use_upstream(f, (uint32_t)upstream);
-	note_attempt(f);
 	f->path = udp_path_of(udp_flow_upstream(f));
 	error = f->path->open(f, why);
 	if (!error)
@@ -142,24 +119,21 @@ static void open_next(struct udp_flow *f, struct udp_failure last)
 	size_t next;
 
 	do {
-		if (!choose_next(f, &next)) {
-			end_failed(f, &last);
+		if (!tries_next(f->udp->worker, udp_flow_record(f), &f->tried,
+				&next)) {
+			end_unserved(f, &last);
 			return;
 		}
-		udp_flow_record(f)->upstream = (uint32_t)next;
-		switch (c->upstreams[next].kind) {
-		case UPSTREAM_REJECT:
-			end_rejected(f);
+		switch (eval_upstream_kind(&c->upstreams[next])) {
+		case VERDICT_REJECT:
+			end_rejected(f, &last);
 			return;
-		case UPSTREAM_DROP:
+		case VERDICT_DROP:
 			end_dropped(f);
 			return;
-		case UPSTREAM_DIRECT:
-		case UPSTREAM_PROXY_V1:
-		case UPSTREAM_PROXY_V2:
-		case UPSTREAM_SOCKS5:
-		case UPSTREAM_HTTP_CONNECT:
-		case UPSTREAM_GROUP:
+		case VERDICT_PASS:
+		case VERDICT_DELIVER:
+		case VERDICT_RELAY:
 			break;
 		}
 		if (!udp_path_of(&c->upstreams[next])) {
@@ -171,7 +145,7 @@ static void open_next(struct udp_flow *f, struct udp_failure last)
 			return;
 		note_failure(f, &last);
 	} while (last.can_retry);
-	end_failed(f, &last);
+	refuse(f, last.end, last.error);
 }
 
 void udp_open_failed(struct udp_flow *f, const struct udp_failure *why)
@@ -183,12 +157,12 @@ void udp_open_failed(struct udp_flow *f, const struct udp_failure *why)
 	if (why->can_retry)
 		open_next(f, *why);
 	else
-		end_failed(f, why);
+		refuse(f, why->end, why->error);
 }
 
 static void open_first(struct udp_flow *f)
 {
-	open_next(f, (struct udp_failure){ .end = END_NO_UPSTREAM });
+	open_next(f, (struct udp_failure){ 0 });
 }
 
 /* --- the name ------------------------------------------------------------ */

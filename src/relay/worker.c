@@ -235,7 +235,7 @@ static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 		stop(w);
 	} else if (byte == WORKER_LOOK) {
 		tcp_end_disabled(w->tcp);
-		udp_end_upstream(w->udp);
+		udp_end_disabled(w->udp);
 	}
 }
 

@@ -102,8 +102,12 @@ bool worker_begin_record(struct worker *w, const struct listener *l,
 /* The rule and its upstream alone, before first bytes; returns the same. */
 bool worker_judge(const struct worker *w, struct flow_record *r);
 
+/* Of its server legs.  Nothing intercepts where those of a private worker are,
+ * and to set a mark there may take a capability that it has not. */
 static inline uint32_t worker_own_mark(const struct worker *w)
 {
+	if (w->args.is_private)
+		return 0;
 	return w->args.config->mask & ~w->args.config->mark;
 }
 

@@ -4,7 +4,7 @@
  *
  * Processes tell each other by pipes where they are; nothing sleeps.
  */
-#include "daemon/instance.h"
+#include "engine/instance.h"
 
 #include "net/netns_test.h"
 
@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 static void tell(int fd)
@@ -83,7 +84,7 @@ static void test_second_is_refused(void **state)
 	(void)snprintf(words, sizeof(words), "(pid %d)", (int)pid);
 	for (int i = 0; i < 200; i++) { /* more than its queue holds */
 		assert_int_equal(instance_lock(&e), -EBUSY);
-		assert_non_null(strstr(e.text, "another waylayd"));
+		assert_non_null(strstr(e.text, "this network namespace"));
 		if (i < 100)
 			assert_non_null(strstr(e.text, words));
 	}
@@ -129,6 +130,41 @@ static void test_waits_for_worker(void **state)
 	}
 }
 
+struct name_case {
+	const char *comm, *name, *does;
+};
+
+/* What each holder is called in the refusal. */
+static const struct name_case names[] = {
+	{ "waylayd", "another waylayd", "serves" },
+	{ "squid", "squid", "intercepts in" },
+	{ "a\x1b[31m", "a?[31m", "intercepts in" },
+	{ "", "a program without a name", "intercepts in" },
+};
+
+static void test_names_the_holder(void **state)
+{
+	char before[16], sentence[128];
+	struct err e = { 0 };
+	int fd;
+
+	(void)state; /* unused */
+	netns_begin();
+	assert_int_equal(prctl(PR_GET_NAME, before), 0);
+	fd = instance_lock(&e);
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		assert_int_equal(prctl(PR_SET_NAME, names[i].comm), 0);
+		assert_int_equal(instance_lock(&e), -EBUSY);
+		(void)snprintf(sentence, sizeof(sentence),
+			       "%s (pid %d) %s this network namespace",
+			       names[i].name, (int)getpid(), names[i].does);
+		assert_string_equal(e.text, sentence);
+	}
+	assert_int_equal(prctl(PR_SET_NAME, before), 0);
+	close(fd);
+}
+
 static void test_other_namespace(void **state)
 {
 	struct err e = { 0 };
@@ -152,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_second_is_refused),
 		cmocka_unit_test(test_waits_for_worker),
+		cmocka_unit_test(test_names_the_holder),
 		cmocka_unit_test(test_other_namespace),
 	};
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * instance.c - one waylayd for each network namespace; see instance.h.
+ * instance.c - one who intercepts for each network namespace; see instance.h.
  */
-#include "daemon/instance.h"
+#include "engine/instance.h"
 
 #include "base/loop.h"
 
@@ -51,29 +51,67 @@ static int ask_holder(int *fd, pid_t *pid)
 	return 0;
 }
 
+/* The length of /proc/PID/NAME, or -errno. */
+static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = read(fd, buf, size - 1);
+	close(fd);
+	buf[len > 0 ? len : 0] = '\0';
+	return len > 0 ? len : 0;
+}
+
 /* A process that has ended counts as dead, even if nobody has reaped it:
  * kill() alone would find it.  0: a process that our pid namespace does not
  * see, and so may well live. */
 static bool is_alive(pid_t pid)
 {
-	char path[64], stat[512];
+	char stat[512];
 	const char *state;
 	ssize_t len;
-	int fd;
 
 	if (pid <= 0)
 		return true;
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno != ENOENT;
-	len = read(fd, stat, sizeof(stat) - 1);
-	close(fd);
+	len = read_proc(pid, "stat", stat, sizeof(stat));
 	if (len <= 0)
-		return false; /* ended in between */
-	stat[len] = '\0';
-	state = strrchr(stat, ')'); /* a name may hold anything */
+		return len < 0 && len != -ENOENT; /* 0: ended in between */
+	state = strrchr(stat, ')');		  /* a name may hold anything */
 	return !state || (state[1] && state[2] != 'Z' && state[2] != 'X');
+}
+
+/* "waylayd", or the name that a program gives itself, made fit to be shown. */
+static void name_holder(pid_t pid, char *buf, size_t size)
+{
+	if (pid <= 0 || read_proc(pid, "comm", buf, size) <= 0)
+		(void)snprintf(buf, size, "waylayd");
+	buf[strcspn(buf, "\n")] = '\0';
+	if (!*buf)
+		(void)snprintf(buf, size, "a program without a name");
+	for (char *c = buf; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
+static int refuse(pid_t pid, struct err *e)
+{
+	char name[32];
+
+	name_holder(pid, name, sizeof(name));
+	if (!strcmp(name, "waylayd"))
+		return err_set(e, EBUSY,
+			       "another waylayd (pid %d) serves this network "
+			       "namespace",
+			       (int)pid);
+	return err_set(e, EBUSY,
+		       "%s (pid %d) intercepts in this network namespace", name,
+		       (int)pid);
 }
 
 /* The holder is a live daemon: refuse.  It is what a dead one's workers
@@ -89,15 +127,12 @@ static int wait_for_holder(uint64_t end_ms, struct err *e)
 		return 0;     /* gone in between */
 	if (error == -EAGAIN) /* its queue is full: it does not accept */
 		return err_set(e, EBUSY,
-			       "another waylayd serves this network "
-			       "namespace");
+			       "another waylayd, or a program, intercepts in "
+			       "this network namespace");
 	if (error < 0)
 		return err_errno(e, -error, "cannot ask the other waylayd");
 	if (is_alive(pid))
-		error = err_set(e, EBUSY,
-				"another waylayd (pid %d) serves "
-				"this network namespace",
-				(int)pid);
+		error = refuse(pid, e);
 	else if (now_ms >= end_ms || poll(&p, 1, (int)(end_ms - now_ms)) <= 0)
 		error = err_set(e, ETIMEDOUT,
 				"workers of a killed waylayd do not give up "
