@@ -88,11 +88,13 @@ def crypto_frame(offset: int, data: bytes) -> bytes:
     return b"\x06" + varint(offset) + varint(len(data)) + data
 
 
-def initial(version: int, dcid: bytes, number: int, frames: bytes) -> bytes:
+def initial(
+    version: int, dcid: bytes, number: int, frames: bytes, fixed_bit: int = 1
+) -> bytes:
     """One packet that fills its datagram."""
     how = VERSIONS[version]
     keys = Keys(version, dcid)
-    head = bytes([0b11000001 | how["initial"] << 4])
+    head = bytes([0b10000001 | fixed_bit << 6 | how["initial"] << 4])
     head += how["number"].to_bytes(4, "big") + bytes([len(dcid)]) + dcid + b"\0\0"
     payload_bytes = DATAGRAM_BYTES - len(head) - 2 - 2 - TAG_BYTES
     frames = frames.ljust(payload_bytes, b"\0")
@@ -109,14 +111,18 @@ def initial(version: int, dcid: bytes, number: int, frames: bytes) -> bytes:
 
 
 def initials(
-    name: str, version: int = 1, pieces: int = 1, order: Iterable[int] | None = None
+    name: str,
+    version: int = 1,
+    pieces: int = 1,
+    order: Iterable[int] | None = None,
+    fixed_bit: int = 1,
 ) -> list[bytes]:
     """The hello in so many datagrams, sent in this order."""
     body = client_hello(name, 1500 if pieces > 1 else 0)[5:]
     dcid = os.urandom(8)
     size = -(-len(body) // pieces)
-    packets = [
-        initial(version, dcid, i, crypto_frame(i * size, body[i * size :][:size]))
-        for i in range(pieces)
-    ]
+    packets = []
+    for i in range(pieces):
+        frame = crypto_frame(i * size, body[i * size :][:size])
+        packets.append(initial(version, dcid, i, frame, fixed_bit))
     return [packets[i] for i in order or range(pieces)]

@@ -4,6 +4,7 @@
     Danted, Microsocks, SshTunnel, Shadowsocks     SOCKS5
     Squid, Tinyproxy                               HTTP CONNECT
     HAProxyReceiver, NginxReceiver                 read a PROXY header
+    TransparentSquid, TransparentHAProxy, Redudp   take packets of `deliver`
 
 They listen on every address of their namespace, IPv4 and IPv6, at `port`.  With
 a `user` those that can ask for a password.  Files lie in a directory that ends
@@ -11,11 +12,13 @@ with the proxy; danted, whose users are the system's, gets mounts of its own.  R
 """
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
+import waylay
 from namespace import Namespace
 from wait import wait_for
 
@@ -29,6 +32,7 @@ class Proxy:
     port = 1080
     has_udp = False
     has_v6 = True
+    listed = "-Hltn"  # among these sockets of ss
 
     def __init__(self, host: Namespace, user: str = "", port: int = 0):
         self.host = host
@@ -58,7 +62,7 @@ class Proxy:
     def _is_listening(self) -> bool:
         for process in self._processes:
             assert process.poll() is None, f"it ended:\n{self.log_file.read_text()}"
-        return f":{self.port} " in self.host.run("ss", "-Hltn").stdout
+        return f":{self.port} " in self.host.run("ss", self.listed).stdout
 
     def close(self) -> None:
         for process in reversed(self._processes):
@@ -79,6 +83,10 @@ class Proxy:
         for process in self._processes:
             for pid in [process.pid, *children(process.pid)]:
                 kill(pid, number)
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
 
     # --- as an upstream ----------------------------------------------------------
 
@@ -332,3 +340,65 @@ SOCKS = (Danted, Microsocks, SshTunnel, Shadowsocks)
 CONNECT = (Squid, Tinyproxy)
 ASKING = (Danted, Microsocks, Squid, Tinyproxy)  # for a user, if told to
 RECEIVERS = (HAProxyReceiver, NginxReceiver)
+
+# --- those that take packets: as `waylay config example` prints them ------------------
+
+TITLE = re.compile(r"^# --- (\S+) ---\n", re.MULTILINE)
+
+
+def example(name: str) -> tuple[str, str]:
+    """Our half and theirs, unchanged."""
+    done = subprocess.run(
+        [waylay.WAYLAY, "config", "example", name], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    nothing, _, ours, _, theirs = TITLE.split(done.stdout)
+    assert nothing == ""
+    return ours.removesuffix("\n"), theirs
+
+
+# What Debian's squid.conf has around the line that includes conf.d.
+SQUID_AROUND = """
+pid_filename none
+cache deny all
+access_log stdio:{directory}/access.log
+cache_log {directory}/cache.log
+coredump_dir {directory}
+visible_hostname squid.lab
+shutdown_lifetime 0
+include {included}
+http_access allow localhost
+http_access deny all
+http_port 3128
+"""
+
+
+class TransparentSquid(Proxy):
+    port = 3129
+
+    def begin(self) -> None:
+        included = self.write("waylay.conf", example("squid")[1])
+        text = SQUID_AROUND.format(directory=self.directory, included=included)
+        self.start("squid", "-N", "-f", self.write("conf", text))
+
+    @property
+    def access_log(self) -> str:
+        return (self.directory / "access.log").read_text()
+
+
+class TransparentHAProxy(Proxy):
+    port = 3143
+
+    def begin(self) -> None:
+        file = self.write("conf", example("haproxy")[1])
+        self.start("haproxy", "-db", "-q", "-f", file)
+
+
+class Redudp(Proxy):
+    """The UDP part of redsocks: datagrams, IPv4 only."""
+
+    port = 10053
+    listed = "-Hlun"
+
+    def begin(self) -> None:
+        self.start("redsocks", "-c", self.write("conf", example("redsocks")[1]))

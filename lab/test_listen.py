@@ -19,6 +19,7 @@ import waylay
 from endings import assert_stream_arrives, connection_outcome, end_of
 from observers import HostState, assert_same_state
 from topology import Lab
+from wait import pass_time
 
 LISTEN_PORT, HOME_PORT = 9000, 9002
 CLIENT = {"v4": "192.0.2.77", "v6": "2001:db8:1::77"}
@@ -154,6 +155,31 @@ def test_T09_a_bad_header_ends_the_connection(lab, daemon, family, what):
         client.sendall(BAD[what])
         assert end_of(client) == "rst"
     assert daemon.status()["counters"]["header_bad"] == before + 1
+
+
+LATE_S, GIVEN_UP_S = 3.1, 15  # R-PP-9, and far beyond what is really waited
+
+
+def test_R_PP_9_how_long_a_header_is_waited_for(lab, daemon, family, resources):
+    """Three seconds at least; the last byte may come after that.  A client
+    that says nothing, or never the last byte, is given up later."""
+    listener = resources.enter_context(lab.srv.listen(family, 8000))
+    text = v1((CLIENT[family], 42000), (lab.srv.address(family), 8000))
+    silent, slow, late = (resources.enter_context(dial(lab, family)) for _ in range(3))
+    slow.sendall(text[:-1])
+    late.sendall(text[:-1])
+    pass_time(LATE_S)
+    late.sendall(text[-1:] + b"at last")
+    server, peer = listener.accept()
+    resources.enter_context(server)
+    assert peer[:2] == (CLIENT[family], 42000)
+    assert server.recv(100) == b"at last"
+    for client in (silent, slow):
+        client.settimeout(GIVEN_UP_S)
+        assert end_of(client) == "rst"
+    listener.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
 
 
 def test_T09_a_header_from_a_stranger(lab, daemon, family, header):

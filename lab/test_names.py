@@ -5,11 +5,16 @@
 
 A flow whose name is self.example reaches srv with the gateway's address, one
 whose name is blocked.example is refused; all others keep the client's address.
+srv has a second address, to which nothing may go.
 The plain gateway lets all pass: what the server hears is the same.
 """
 
 import contextlib
+import os
 import socket
+import ssl
+import subprocess
+import threading
 
 import pytest
 
@@ -19,6 +24,7 @@ from hello import client_hello, initials, split_records
 from wait import wait_for
 
 WAIT_MS = 400
+FORBIDDEN = {"v4": "198.51.100.66", "v6": "2001:db8:2::66"}
 
 CONFIG = f"""
 engine {waylay.ENGINE}; workers 1
@@ -29,6 +35,7 @@ upstream myself {{ via direct; source self }}
 list blocked {{ domain blocked.example, *.blocked.example }}
 rules {{
     port 7000-7099        -> out              # decided before any name
+    dst {", ".join(FORBIDDEN.values())} -> reject
     list blocked          -> reject
     domain .self.example  -> myself
     quic port 8443        -> reject
@@ -58,6 +65,12 @@ def expected_source(lab, gateway, family: str, name: str) -> str:
     if gateway.is_waylay and name.endswith("self.example"):
         return {"v4": "198.51.100.1", "v6": "2001:db8:2::1"}[family]
     return lab.cli.address(family)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def second_address(lab):
+    for address in FORBIDDEN.values():
+        lab.srv.ip("address", "add", address, "dev", "eth0")
 
 
 def receive(s: socket.socket, count: int) -> bytes:
@@ -207,6 +220,121 @@ def test_T16_hostile_names_are_none(lab, gateway, family, listener, resources):
             assert not flow.get("name")
 
 
+HOSTS = {
+    "two-that-differ": ("/", "self.example", "other.example", ""),
+    "two-that-are-the-same": ("/", "self.example", "self.example", ""),
+    "the-target-wins": ("http://self.example/", "other.example", None, "self.example"),
+    "the-target-wins-with-a-port": (
+        *("http://www.self.example:80/", "other.example", None),
+        "www.self.example",
+    ),
+    "the-target-wins-also-if-it-is-harmless": (
+        *("http://other.example/", "self.example", None),
+        "other.example",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HOSTS)
+def test_R_HTTP_1_which_host_counts(
+    lab, gateway, family, listener, resources, what
+):
+    target, first, second, name = HOSTS[what]
+    hosts = "".join(f"Host: {host}\r\n" for host in (first, second) if host)
+    text = f"GET {target} HTTP/1.1\r\n{hosts}\r\n".encode()
+    client = connect(lab, listener, resources)
+    client.sendall(text)
+    server, peer = accept(listener, resources)
+    assert peer == expected_source(lab, gateway, family, name)
+    assert receive(server, len(text)) == text
+    if gateway.is_waylay:
+        assert gateway.daemon.flows()[-1].get("name", "") == name
+
+
+# --- a whole session ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> tuple[str, str]:
+    """Of self.example, signed by nobody; its key."""
+    directory = tmp_path_factory.mktemp("certificate")
+    paths = str(directory / "crt"), str(directory / "key")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
+            *("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=self.example"),
+            *("-addext", "subjectAltName=DNS:self.example"),
+            *("-out", paths[0], "-keyout", paths[1]),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return paths
+
+
+def test_R_TLS_5_a_session_is_not_touched(
+    lab, gateway, family, listener, resources, certificate
+):
+    """Both sides agree on every byte of the handshake, or it fails; and the
+    client accepts the server's own certificate only."""
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_side.load_cert_chain(*certificate)
+    names = []
+    server_side.sni_callback = lambda _s, name, _c: names.append(name)
+    client = connect(lab, listener, resources)
+    text, heard = os.urandom(300_000), []
+
+    def serve() -> None:
+        s, _ = accept(listener, resources)
+        with server_side.wrap_socket(s, server_side=True) as session:
+            heard.append(receive(session, len(text)))
+            session.sendall(b"heard all")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    client_side = ssl.create_default_context(cafile=certificate[0])
+    with client_side.wrap_socket(client, server_hostname="self.example") as session:
+        session.sendall(text)
+        assert session.recv(100) == b"heard all"
+    thread.join()
+    assert heard == [text]
+    assert names == ["self.example"]
+
+
+# --- names and addresses -----------------------------------------------------
+
+
+@KINDS
+def test_R_DNS_6_a_name_opens_no_address(lab, gateway, family, resources, kind):
+    """Not even one that a flow to an address that is allowed had before."""
+    text = FIRST_BYTES[kind]("self.example")
+    for host in (lab.srv.address(family), FORBIDDEN[family]):
+        with lab.srv.listen(family, 0, host) as listener:
+            if gateway.is_waylay and host == FORBIDDEN[family]:
+                with pytest.raises(ConnectionRefusedError):
+                    connect(lab, listener, resources)
+                return
+            client = connect(lab, listener, resources)
+            client.sendall(text)
+            server, peer = accept(listener, resources)
+            assert peer == expected_source(lab, gateway, family, "self.example")
+            assert receive(server, len(text)) == text
+
+
+def test_R_DNS_6_nor_does_a_name_of_quic(lab, gateway, family, resources):
+    server = resources.enter_context(lab.srv.udp(family))
+    server.bind((FORBIDDEN[family], 0))
+    client = resources.enter_context(lab.cli.udp(family))
+    client.connect(server.getsockname()[:2])
+    datagram = initials("self.example")[0]
+    client.send(datagram)
+    if not gateway.is_waylay:
+        assert server.recv(2000) == datagram
+        return
+    with pytest.raises(ConnectionRefusedError):
+        client.recv(100)
+
+
 # --- QUIC --------------------------------------------------------------------
 
 
@@ -223,6 +351,8 @@ QUIC_CASES = {
     "R-QUIC-3-two-datagrams-in-the-wrong-order": dict(pieces=2, order=(1, 0)),
     "R-QUIC-3-four-in-any-order": dict(pieces=4, order=(2, 0, 3, 1)),
     "version-2-in-three": dict(version=2, pieces=3, order=(1, 2, 0)),
+    "R-QUIC-6-the-fixed-bit-is-0": dict(fixed_bit=0),
+    "R-QUIC-6-the-same-in-version-2": dict(version=2, pieces=2, fixed_bit=0),
 }
 
 
@@ -273,6 +403,46 @@ def test_R_QUIC_5_an_unknown_version_goes_on(lab, gateway, family, resources):
     datagram = b"\xc0\x1a\x2a\x3a\x4a\x08" + bytes(1194)
     client.sendto(datagram, server.getsockname()[:2])
     assert server.recv(2000) == datagram
+
+
+SHORT_HEADER = b"\x41" + b"c" * 8 + bytes(range(60))
+
+
+def test_R_QUIC_7_a_new_tuple_is_judged_by_the_same_rules(
+    lab, gateway, family, resources
+):
+    """A client that has moved sends no Initial: nothing but addresses and
+    ports says what to do with it, and the old tuple's name does not.  Where it
+    sends one, as for another connection, the name counts again."""
+    server = quic_server(lab, family, resources)
+    to = server.getsockname()[:2]
+    for name, sent in (
+        ("self.example", initials("self.example")[0]),
+        ("", SHORT_HEADER),
+        ("self.example", initials("self.example")[0]),
+    ):
+        client = resources.enter_context(lab.cli.udp(family))
+        client.sendto(sent, to)
+        heard, peer = server.recvfrom(2000)
+        assert heard == sent
+        assert peer[0] == expected_source(lab, gateway, family, name)
+        server.sendto(b"answer", peer[:2])
+        assert client.recv(100) == b"answer"
+
+
+def test_R_QUIC_7_what_is_refused_stays_so_from_another_port(
+    lab, gateway, family, resources
+):
+    server = quic_server(lab, family, resources, 8443)
+    for _ in range(2):
+        client = resources.enter_context(lab.cli.udp(family))
+        client.connect(server.getsockname()[:2])
+        client.send(initials("other.example")[0])
+        if not gateway.is_waylay:
+            assert len(server.recv(2000)) == 1200
+            continue
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(100)
 
 
 def test_half_a_quic_hello_goes_on_at_the_deadline(lab, gateway, family, resources):

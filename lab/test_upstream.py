@@ -19,12 +19,10 @@ from endings import assert_alive, assert_stream_arrives, connection_outcome, end
 from namespace import Namespace
 from observers import HostState, assert_same_state
 from proxies import PASSWORD, USER, Proxy
-from topology import Lab
+from topology import NETS, UP, Lab
 from wait import wait_for
 
 MEGA = 1 << 20
-UPS = {"v4": "203.0.113.10", "v6": "[2001:db8:3::10]"}
-NETS = {"v4": "198.51.100.0/24", "v6": "2001:db8:2::/64"}
 WRONG = "wr0ng-one"
 REFUSED_PORT = 9  # by the rules of danted and squid
 
@@ -48,7 +46,7 @@ def upstreams(passwords: Path) -> str:
     """Each proxy once by IPv4 and once by IPv6, and once with a wrong password."""
     text = []
     for name, kind, user in ROWS:
-        for family, host in UPS.items():
+        for family, host in UP.items():
             for what in ("right", "wrong") if user else ("right",):
                 secret = f"user {USER}; password file:{passwords}/{what}"
                 text.append(

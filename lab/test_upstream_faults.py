@@ -18,10 +18,10 @@ import waylay
 from endings import connection_outcome, end_of
 from observers import LeakObserver
 from scripted import CONNECT_OK, METHOD_NONE, REQUEST_OK, Scripted
+from topology import UP
 from wait import wait_for
 
 SOCKS_PORT, CONNECT_PORT = 1080, 3128
-UP = {"v4": "203.0.113.10", "v6": "[2001:db8:3::10]"}
 SERVER_PORT = {"socks5": 8001, "http-connect": 8002}
 PROXY_PORT = {"socks5": SOCKS_PORT, "http-connect": CONNECT_PORT}
 
@@ -204,13 +204,17 @@ def test_a_bad_answer_ends_that_flow_only(lab, daemon, family, via, name, case):
     assert leaks.forwarded() == 0
 
 
-def good(proxy: Scripted, s: socket.socket, via: str) -> None:
+def agree(proxy: Scripted, s: socket.socket, via: str) -> None:
     if via == "socks5":
         proxy.socks_request(s)
         s.sendall(REQUEST_OK)
     else:
         proxy.connect_request(s)
         s.sendall(CONNECT_OK)
+
+
+def good(proxy: Scripted, s: socket.socket, via: str) -> None:
+    agree(proxy, s, via)
     scripted.echo(s)
 
 
@@ -349,3 +353,77 @@ def test_F43_half_close_goes_through_a_proxy(lab, daemon, family):
             client.shutdown(socket.SHUT_WR)
             assert client.recv(100) == b"heard all"
             assert end_of(client) == "fin"
+
+
+@pytest.mark.parametrize("via", SERVER_PORT)
+@pytest.mark.parametrize("count", [0, 1, 300_000])
+def test_R_CONN_9_the_client_finishes_first(lab, daemon, family, via, count):
+    """All that it said arrives, then FIN; the answer comes behind that."""
+    heard: list[bytes] = []
+
+    def play(s: socket.socket) -> None:
+        agree(proxy, s, via)
+        text = b""
+        while piece := s.recv(65536):
+            text += piece
+        heard.append(text)
+        s.sendall(b"heard all")
+        s.close()
+
+    text = bytes(i % 251 for i in range(count))
+    with Scripted(lab.srv2, family, PROXY_PORT[via], play) as proxy:
+        with lab.cli.connect((lab.srv.address(family), SERVER_PORT[via])) as client:
+            client.sendall(text)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(100) == b"heard all"
+            assert end_of(client) == "fin"
+    assert heard == [text]
+
+
+@pytest.mark.parametrize("via", SERVER_PORT)
+@pytest.mark.parametrize("count", [0, 1, 300_000])
+def test_R_CONN_9_the_server_finishes_first(lab, daemon, family, via, count):
+    """The client sees FIN behind the last byte, and may go on to speak."""
+    heard: list[bytes] = []
+    text = bytes(i % 251 for i in range(count))
+
+    def play(s: socket.socket) -> None:
+        agree(proxy, s, via)
+        s.sendall(text)
+        s.shutdown(socket.SHUT_WR)
+        rest = b""
+        while piece := s.recv(65536):
+            rest += piece
+        heard.append(rest)
+
+    with Scripted(lab.srv2, family, PROXY_PORT[via], play) as proxy:
+        with lab.cli.connect((lab.srv.address(family), SERVER_PORT[via])) as client:
+            told = b""
+            while piece := client.recv(65536):
+                told += piece
+            assert told == text
+            client.sendall(b"and ")
+            client.sendall(b"more")
+            client.shutdown(socket.SHUT_WR)
+            wait_for("the server has all", lambda: heard)
+    assert heard == [b"and more"]
+
+
+@pytest.mark.parametrize("via", SERVER_PORT)
+def test_R_CONN_9_what_a_closed_side_still_said_is_delivered(lab, daemon, family, via):
+    """The server closes at once behind a long answer."""
+    text = bytes(i % 251 for i in range(500_000))
+
+    def play(s: socket.socket) -> None:
+        agree(proxy, s, via)
+        assert s.recv(1) == b"?"
+        s.sendall(text)
+        s.close()
+
+    with Scripted(lab.srv2, family, PROXY_PORT[via], play) as proxy:
+        with lab.cli.connect((lab.srv.address(family), SERVER_PORT[via])) as client:
+            client.sendall(b"?")
+            told = b""
+            while piece := client.recv(65536):
+                told += piece
+            assert told == text

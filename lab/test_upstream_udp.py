@@ -8,16 +8,13 @@ The server port chooses the proxy.  The plain gateway takes the same datagrams
 to srv itself.  What proxies do wrong is in test_upstream_udp_faults.py.
 """
 
-import socket
-
 import pytest
 
 import proxies
 import waylay
-from namespace import family_of
+from datagrams import client, server
+from topology import NETS, UP
 
-UP = {"v4": "203.0.113.10", "v6": "[2001:db8:3::10]"}
-NETS = {"v4": "198.51.100.0/24", "v6": "2001:db8:2::/64"}
 SERVER_PORTS = {proxies.Danted: 8001, proxies.Shadowsocks: 8002}
 PROXY_PORTS = {proxies.Danted: 1080, proxies.Shadowsocks: 1084}
 
@@ -49,20 +46,6 @@ def real(request, lab):
     proxy.server_port = SERVER_PORTS[kind]
     yield proxy
     proxy.close()
-
-
-def server(lab, family: str, resources, port: int, host=None) -> socket.socket:
-    host = host or lab.srv
-    s = resources.enter_context(host.udp(family))
-    s.bind((host.address(family), port))
-    return s
-
-
-def client(lab, resources, to: socket.socket | tuple) -> socket.socket:
-    name = to if isinstance(to, tuple) else to.getsockname()[:2]
-    s = resources.enter_context(lab.cli.udp(family_of(name[0])))
-    s.connect(name)
-    return s
 
 
 def test_datagrams_go_both_ways(lab, gateway, real, family, resources):

@@ -15,14 +15,14 @@ import struct
 import pytest
 
 import waylay
-from namespace import family_of
+from datagrams import client, server
+from namespace import endpoint
 from observers import LeakObserver
 from programs import NAME, NameServer
 from scripted import Scripted
+from topology import NETS, UP
 from wait import wait_for
 
-UP = {"v4": "203.0.113.10", "v6": "[2001:db8:3::10]"}
-NETS = {"v4": "198.51.100.0/24", "v6": "2001:db8:2::/64"}
 OWN, PROXY_V2 = 8003, 8004
 NO_UDP, CONNECT = 8005, 8006
 OWN_PORT, PROXY_PORT = 1090, 1091
@@ -36,7 +36,7 @@ def for_each_family(line: str) -> str:
 CONFIG = f"""
 engine {waylay.ENGINE}; workers 1; on-failure closed
 timeouts {{ connect 2s; udp 60s }}
-intercept lan {{ from lan0; udp any }}
+intercept lan {{ from lan0; udp any; tcp 53 }}
 {for_each_family("upstream own-{f} {{ via socks5 {up}:1090; udp on }}")}
 {for_each_family("upstream pp-{f} {{ via proxy-protocol-v2 {up}:1091 }}")}
 {for_each_family("upstream noudp-{f} {{ via socks5 {up}:1090 }}")}
@@ -53,20 +53,6 @@ rules {{
     default -> direct
 }}
 """
-
-
-def server(lab, family: str, resources, port: int, host=None) -> socket.socket:
-    host = host or lab.srv
-    s = resources.enter_context(host.udp(family))
-    s.bind((host.address(family), port))
-    return s
-
-
-def client(lab, resources, to: socket.socket | tuple) -> socket.socket:
-    name = to if isinstance(to, tuple) else to.getsockname()[:2]
-    s = resources.enter_context(lab.cli.udp(family_of(name[0])))
-    s.connect(name)
-    return s
 
 
 # --- the test's own, which can be wrong -------------------------------------------------
@@ -257,19 +243,13 @@ def resolver(lab, resources):
 
 
 @pytest.mark.parametrize("how", ["+notcp", "+tcp"])
-def test_queries_go_to_the_configured_resolver(
-    lab, daemon, family, resolver, how
-):
-    """srv has no name server at all; +tcp is not intercepted and so fails."""
+def test_queries_go_to_the_configured_resolver(lab, daemon, family, resolver, how):
+    """srv has no name server at all."""
     done = lab.cli.run(
         *("dig", "+short", "+time=2", "+tries=1", how),
         *(f"@{lab.srv.address(family)}", NAME, "A"),
-        check=False,
     )
-    if how == "+notcp":
-        assert done.stdout.strip() == "192.0.2.123"
-    else:
-        assert done.returncode != 0
+    assert done.stdout.strip() == "192.0.2.123"
 
 
 def test_R_DNS_1_an_answer_to_another_question_is_dropped(
@@ -303,6 +283,55 @@ def test_R_DNS_5_a_long_answer_passes_unchanged(lab, daemon, family, resources):
     answer = question[:2] + b"\x81\x80" + question[4:] + bytes(1200)
     far.sendto(answer, peer)
     assert near.recv(4000) == answer
+
+
+def receive(s: socket.socket, count: int) -> bytes:
+    text = b""
+    while len(text) < count:
+        piece = s.recv(count - len(text))
+        assert piece, f"the end after {len(text)} of {count} bytes"
+        text += piece
+    return text
+
+
+def over_tcp(message: bytes) -> bytes:
+    return struct.pack("!H", len(message)) + message
+
+
+def in_segments(s: socket.socket, *pieces: bytes) -> None:
+    """The other side may find each of them alone."""
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for piece in pieces:
+        s.sendall(piece)
+
+
+def test_R_DNS_4_an_answer_that_is_cut_leads_to_tcp(lab, daemon, family, resources):
+    """TC passes as it is; then two queries on one connection, both lengths of
+    two bytes split, in either direction."""
+    far = server(lab, family, resources, 53, lab.srv2)
+    listener = resources.enter_context(lab.srv2.listen(family, 53))
+    to = (lab.srv.address(family), 53)
+    near = client(lab, resources, to)
+    question = struct.pack("!6H", 11, 0x0100, 1, 0, 0, 0) + b"\1a\0\0\1\0\1"
+    near.send(question)
+    _, peer = far.recvfrom(600)
+    cut = question[:2] + b"\x83\x80" + question[4:]
+    far.sendto(cut, peer)
+    assert near.recv(600) == cut
+    stream = resources.enter_context(lab.cli.connect(to))
+    other = b"\0\x0c" + question[2:]
+    text = over_tcp(question) + over_tcp(other)
+    second = len(over_tcp(question))
+    in_segments(stream, text[:1], text[1 : second + 1], text[second + 1 :])
+    served = resources.enter_context(listener.accept()[0])
+    served.settimeout(5)
+    assert receive(served, len(text)) == text
+    answers = over_tcp(other + bytes(2000)) + over_tcp(question + bytes(60_000))
+    in_segments(served, answers[:1], answers[1:3], answers[3:])
+    assert receive(stream, len(answers)) == answers
+    own = endpoint(*stream.getsockname()[:2])
+    (flow,) = [f for f in daemon.flows() if f["client"] == own]
+    assert flow["upstream"] == {"v4": "dns4", "v6": "dns6"}[family]
 
 
 # --- many ----------------------------------------------------------------------------------------

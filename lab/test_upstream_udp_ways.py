@@ -21,13 +21,12 @@ from hello import initials
 from namespace import Namespace
 from observers import LeakObserver
 from scripted import Scripted
+from topology import NETS, UP
 from wait import wait_for
 
 NUMBER = {"v4": socket.AF_INET, "v6": socket.AF_INET6}
 ATYP = {"v4": b"\x01", "v6": b"\x04"}
-UP = {"v4": "203.0.113.10", "v6": "[2001:db8:3::10]"}
 FAR = {"v4": "198.18.4.10", "v6": "[2001:db8:4::10]"}
-NETS = {"v4": "198.51.100.0/24", "v6": "2001:db8:2::/64"}
 ONE, TWO, RESOLVING = 1081, 1082, 1083
 PROXIES = {"one": ONE, "two": TWO}
 GROUPS = {8001: "both", 8002: "last", 8003: "some", 8004: "straight"}

@@ -31,6 +31,10 @@ CLIENT_TTL = 77
 FORWARDED_TTL = CLIENT_TTL - 1
 FAR_PATH_MTU = 1300
 
+# As configurations write them: srv2, where proxies are, and the networks of srv.
+UP = {"v4": "203.0.113.10", "v6": "[2001:db8:3::10]"}
+NETS = {"v4": "198.51.100.0/24", "v6": "2001:db8:2::/64"}
+
 _run_numbers = itertools.count(1)
 
 
@@ -115,7 +119,8 @@ class Lab:
 
     def add_far(self) -> None:
         """`far`, a server behind a second router and a narrow path."""
-        rtr2, self.far = self.add_namespace("rtr2"), self.add_namespace("far")
+        self.rtr2 = rtr2 = self.add_namespace("rtr2")
+        self.far = self.add_namespace("far")
         self.add_link(self.gw, "wan2", rtr2, "198.18.3", "2001:db8:33:")
         self.add_link(rtr2, "far0", self.far, "198.18.4", "2001:db8:4:")
         forward(rtr2)
