@@ -16,7 +16,8 @@ import pytest
 import proxies
 import waylay
 from endings import assert_alive, connection_outcome, end_of
-from example_world import ANOTHER_DNS, ANSWER, DNS, INTRA, OUTCAST, SQUID_USER, World
+from example_world import ANOTHER_DNS, ANSWER, DNS, INTRA, OUTCAST, SQUID_USER
+from example_world import World
 from hello import client_hello, initials
 from host_files import USERS, Etc
 from namespace import end_process, endpoint
@@ -255,7 +256,7 @@ def test_one_client_sends_no_mail(world, daemon, resources):
         assert flow.chosen(daemon)[0] == TO_WORLD
 
 
-@pytest.mark.parametrize("name", ["www.example.org", ""])
+@pytest.mark.parametrize("name", ["www.example.org", "", "debian.org", "intra.example"])
 def test_everything_else_goes_through_the_group(world, daemon, family, name):
     leaks = LeakObserver(world.net)
     text = client_hello(name)

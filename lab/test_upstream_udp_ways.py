@@ -9,7 +9,6 @@ it is about proxies that a router does not have; what they say wrong is in
 test_upstream_udp_faults.py.
 """
 
-import contextlib
 import errno
 import socket
 import struct
@@ -20,12 +19,9 @@ import waylay
 from hello import initials
 from namespace import Namespace
 from observers import LeakObserver
-from scripted import Scripted
 from topology import NETS, UP
 from wait import wait_for
 
-NUMBER = {"v4": socket.AF_INET, "v6": socket.AF_INET6}
-ATYP = {"v4": b"\x01", "v6": b"\x04"}
 FAR = {"v4": "198.18.4.10", "v6": "[2001:db8:4::10]"}
 ONE, TWO, RESOLVING = 1081, 1082, 1083
 PROXIES = {"one": ONE, "two": TWO}
@@ -91,43 +87,6 @@ def far(lab):
 
 
 # --- a proxy ---------------------------------------------------------------------
-
-
-class Proxy:
-    """UDP ASSOCIATE with an answer of the scenario's choice."""
-
-    def __init__(self, host: Namespace, family: str, port: int, **how):
-        self.host, self.family = host, family
-        self.how = {"rep": 0, "bound": host.address(family), "stays": True} | how
-        self.udp = host.udp(family)
-        self.udp.bind((host.address(family), 0))
-        self.controls: list[socket.socket] = []
-        self.tcp = Scripted(host, family, port, self._play)
-
-    def __enter__(self) -> "Proxy":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.tcp.__exit__()
-        self.udp.close()
-
-    def _play(self, s: socket.socket) -> None:
-        assert self.tcp.socks_request(s)[1] == 3
-        place = socket.inet_pton(NUMBER[self.family], self.how["bound"])
-        port = struct.pack("!H", self.udp.getsockname()[1])
-        s.sendall(bytes([5, self.how["rep"], 0]) + ATYP[self.family] + place + port)
-        self.controls.append(s)
-        with contextlib.closing(s):
-            if self.how["stays"]:
-                s.recv(1)
-
-    def header(self, server: tuple[str, int] | tuple[bytes, int]) -> bytes:
-        name, port = server
-        if isinstance(name, bytes):
-            place = b"\x03" + bytes([len(name)]) + name
-        else:
-            place = ATYP[self.family] + socket.inet_pton(NUMBER[self.family], name)
-        return b"\0\0\0" + place + struct.pack("!H", port)
 
 
 @pytest.fixture
