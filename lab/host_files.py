@@ -6,6 +6,7 @@ this directory over /etc without anybody else noticing.  Files may be written
 while the program runs; it sees them change as it would in the real place.
 """
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Etc:
         self.write("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
         self.write("hosts", "127.0.0.1 localhost\n")
         self.write("resolv.conf", "")
+        alternatives = self.directory / "alternatives"  # which iptables it is
+        shutil.copytree("/etc/alternatives", alternatives, symlinks=True)
 
     def __enter__(self) -> "Etc":
         return self

@@ -20,6 +20,7 @@ from named_rules import CONFIG, FORBIDDEN, expected_source  # noqa: F401
 from named_rules import second_address  # noqa: F401
 from wait import wait_for
 
+
 @pytest.fixture
 def listener(lab, family, resources):
     return resources.enter_context(lab.srv.listen(family, 0))

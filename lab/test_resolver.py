@@ -55,7 +55,9 @@ def name_server(asked: Namespace, answer: Namespace, resources) -> NameServer:
 def farm(lab):
     """A proxy at srv and one at srv2; the server sees which one it was."""
     farm = [proxies.Microsocks(lab.srv), proxies.Microsocks(lab.srv2)]
+    before = HostState(lab.gw)
     yield
+    assert_same_state(before, HostState(lab.gw))
     for proxy in farm:
         proxy.close()
 
@@ -71,8 +73,6 @@ def start(lab, etc, resources):
     """start(): a daemon that sees this /etc."""
 
     def started(text: str = CONFIG) -> waylay.Daemon:
-        before = HostState(lab.gw)
-        resources.callback(lambda: assert_same_state(before, HostState(lab.gw)))
         daemon = waylay.Daemon(lab.gw, text, wrapper=etc.wrapper)
         return resources.enter_context(daemon)
 
