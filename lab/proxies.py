@@ -391,7 +391,7 @@ class TransparentHAProxy(Proxy):
 
     def begin(self) -> None:
         file = self.write("conf", example("haproxy")[1])
-        self.start("haproxy", "-db", "-q", "-f", file)
+        self.start("haproxy", "-db", "-f", file)
 
 
 class Redudp(Proxy):

@@ -39,6 +39,8 @@ def config(family: str, rules: str, timeouts: str, sniff: str) -> str:
     intercept lan {{ from lan0; tcp any }}
     {upstreams}
     group all {{ members one, two, three; balance first }}
+    upstream named {{ via socks5 nobody.invalid:1080 }}
+    group some {{ members named, two; balance first }}
     rules {{ {rules} }}
     """
 
@@ -214,6 +216,14 @@ def test_disabled_while_it_is_tried_the_next_has_its_turn(lab, family, start, pr
         assert client.recv(1) == b"?"
     assert two.connections == 1
     assert row_of(daemon, "one")["failed"] == 0
+
+
+def test_who_has_no_address_yet_is_passed_over(lab, family, start, proxy):
+    """Its name is not known: nothing can be sent to it."""
+    daemon = start("default -> some")
+    proxy("two", serve)
+    talk(lab, family)
+    assert attempts(daemon, 1) == [2]
 
 
 # --- descriptors -----------------------------------------------------------------

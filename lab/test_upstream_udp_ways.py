@@ -20,6 +20,7 @@ from hello import initials
 from namespace import Namespace
 from observers import LeakObserver
 from topology import NETS, UP
+from udp_proxy import ATYP, NUMBER, Proxy
 from wait import wait_for
 
 FAR = {"v4": "198.18.4.10", "v6": "[2001:db8:4::10]"}
