@@ -10,6 +10,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+/* Half of the ports may be in use, and one flow in 65536 finds none. */
+enum { QUIET_TRIES = 16 };
+
 void leg_destination(const struct leg_request *r, struct addr *out)
 {
 	*out = *r->server;
@@ -47,10 +50,10 @@ void leg_source(const struct leg_request *r, struct addr *out)
 static uint16_t quiet_port(void)
 {
 	enum { FIRST = 10240, COUNT = 32768 - FIRST };
-	uint16_t port = 0;
+	uint16_t port;
 
-	/* Without randomness, the first: it is taken or it is not. */
-	(void)!getrandom(&port, sizeof(port), GRND_NONBLOCK);
+	if (getrandom(&port, sizeof(port), GRND_NONBLOCK) != sizeof(port))
+		return 0; /* the kernel chooses */
 	return (uint16_t)(FIRST + port % COUNT);
 }
 
@@ -78,6 +81,19 @@ static bool is_about_port(int error)
 	       error == -EACCES;
 }
 
+/* Earlier legs have some of these ports, and their TIME_WAIT. */
+static int try_quiet(const struct leg_request *r, struct addr *from,
+		     const struct addr *to, int *fd)
+{
+	int error = -EADDRINUSE;
+
+	for (int i = 0; i < QUIET_TRIES && is_about_port(error); i++) {
+		from->port = quiet_port();
+		error = try_from(r, from, to, fd);
+	}
+	return error;
+}
+
 int leg_open(const struct leg_request *r, struct shared *counters,
 	     struct addr *source)
 {
@@ -86,8 +102,6 @@ int leg_open(const struct leg_request *r, struct shared *counters,
 
 	leg_destination(r, &to);
 	leg_source(r, &from);
-	if (r->is_redirected && r->upstream->source == SOURCE_CLIENT)
-		from.port = quiet_port();
 	if (!from.family) {
 		error = try_from(r, NULL, &to, &fd);
 		if (error < 0)
@@ -95,7 +109,10 @@ int leg_open(const struct leg_request *r, struct shared *counters,
 		*source = from;
 		return fd;
 	}
-	error = try_from(r, &from, &to, &fd);
+	if (r->is_redirected && r->upstream->source == SOURCE_CLIENT)
+		error = try_quiet(r, &from, &to, &fd);
+	else
+		error = try_from(r, &from, &to, &fd);
 	if (is_about_port(error) && from.port) {
 		from.port = 0;
 		error = try_from(r, &from, &to, &fd);

@@ -34,6 +34,22 @@ static void test_R_TLS_1_over_records_of_any_length(void **state)
 	}
 }
 
+static void test_R_TLS_1_the_longest_record(void **state)
+{
+	static uint8_t bytes[NAME_HELLO_MAX + 16];
+	static struct hello_out o;
+	size_t len;
+
+	(void)state;
+	hello_begin(&o);
+	hello_put_name(&o, host);
+	hello_put_extension(&o, 21, (1 << 14) - o.len - 4);
+	hello_end(&o);
+	len = hello_cut_records(o.bytes, o.len, 1 << 14, bytes);
+	assert_int_equal(len, (1 << 14) + 5);
+	expect_name(name_tls, bytes, len, host);
+}
+
 static void test_R_TLS_1_the_records_version_is_ignored(void **state)
 {
 	static uint8_t bytes[4096];
@@ -103,6 +119,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_R_TLS_1_over_records_of_any_length),
+		cmocka_unit_test(test_R_TLS_1_the_longest_record),
 		cmocka_unit_test(test_R_TLS_1_the_records_version_is_ignored),
 		cmocka_unit_test(test_R_TLS_1_bad_records),
 		cmocka_unit_test(test_changed_bytes_are_steady),

@@ -217,14 +217,33 @@ static void make_bytes_behind_name(struct hello_out *o)
 	NAMES(o, "\0\0\x0fwww.example.org\0");
 }
 
-static void make_list_shorter_than_extension(struct hello_out *o)
+/* What is behind the list would do as a second name. */
+static void put_list(struct hello_out *o, size_t list_len)
 {
+	static const char names[] = "\0\0\x0fwww.example.org\7\0\1a";
+
 	hello_begin(o);
 	hello_put(o, 2, 0);
-	hello_put(o, 2, 8);
-	hello_put(o, 2, 4);
-	hello_put_text(o, "\0\0\1a\0\0", 6);
+	hello_put(o, 2, sizeof(names) - 1 + 2);
+	hello_put(o, 2, list_len);
+	hello_put_text(o, names, sizeof(names) - 1);
 	hello_end(o);
+}
+
+static void make_list_shorter_than_extension(struct hello_out *o)
+{
+	put_list(o, 18);
+}
+
+static void make_list_longer_than_extension(struct hello_out *o)
+{
+	put_list(o, 23);
+}
+
+static void make_server_name_longer_than_all(struct hello_out *o)
+{
+	put_list(o, 26);
+	o->bytes[HELLO_EXTENSIONS_AT + 3] += 4;
 }
 
 static void make_empty_server_name(struct hello_out *o)
@@ -356,6 +375,10 @@ static const struct row wrong[] = {
 	{ "bytes behind the name", make_bytes_behind_name, NULL },
 	{ "a list shorter than its extension", make_list_shorter_than_extension,
 	  NULL },
+	{ "a list longer than its extension", make_list_longer_than_extension,
+	  NULL },
+	{ "a server_name longer than all extensions",
+	  make_server_name_longer_than_all, NULL },
 	{ "a server_name of no bytes", make_empty_server_name, NULL },
 	{ "a name of 254 bytes", make_name_of_254, NULL },
 	{ "R-TLS-4: a dot at the end", make_dot_at_end, NULL },

@@ -188,6 +188,24 @@ static void test_R_QUIC_2_cut_at_every_byte(void **state)
 	}
 }
 
+/* Number and payload are four bytes at least, so that there is a sample. */
+static void test_the_shortest_packet_is_opened(void **state)
+{
+	const uint8_t header[] = { 0xc0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 7 };
+	uint8_t packet[64], out[QUIC_PACKET_MAX];
+	const uint8_t *found;
+	struct quic_keys k;
+	size_t len;
+
+	(void)state;
+	quic_keys_derive(QUIC_V1, sample_cid, sizeof(sample_cid), &k);
+	len = quic_seal(&k, header, sizeof(header), 1, (uint8_t[]){ 1, 2, 3 },
+			3, packet);
+	assert_int_equal(
+		quic_open(&k, packet, len, sizeof(header) - 1, out, &found), 3);
+	assert_memory_equal(found, "\1\2\3", 3);
+}
+
 static void test_longer_packets_are_not_opened(void **state)
 {
 	static uint8_t payload[QUIC_PACKET_MAX], packet[2 * QUIC_PACKET_MAX];
@@ -219,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_R_QUIC_1_other_keys_do_not_open),
 		cmocka_unit_test(test_R_QUIC_1_each_byte_is_protected),
 		cmocka_unit_test(test_R_QUIC_2_cut_at_every_byte),
+		cmocka_unit_test(test_the_shortest_packet_is_opened),
 		cmocka_unit_test(test_longer_packets_are_not_opened),
 	};
 
