@@ -10,6 +10,7 @@
 #include <pwd.h>
 #include <seccomp.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -52,7 +53,7 @@ static const int allowed_worker[] = {
 	SCMP_SYS(accept4),     SCMP_SYS(recvmmsg),  SCMP_SYS(sendmmsg),
 	SCMP_SYS(getpeername), SCMP_SYS(shutdown),  SCMP_SYS(splice),
 	SCMP_SYS(pipe2),       SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait), SCMP_SYS(getrandom),
 };
 
 /* c-ares, beside poll(2) of our own: TCP is written by writev(2). */
@@ -157,6 +158,19 @@ static bool is_mapped(const char *map, unsigned id)
 	return is_there;
 }
 
+/* In a namespace that an ordinary user has made it is not. */
+static bool can_leave_groups(void)
+{
+	FILE *f = fopen("/proc/self/setgroups", "re");
+	char word[8] = "allow";
+
+	if (f && fscanf(f, "%7s", word) != 1)
+		word[0] = '\0';
+	if (f)
+		(void)fclose(f); /* was only read */
+	return !strcmp(word, "allow");
+}
+
 /* Takes effect; as the same user if there is no other.  libcap-ng's code. */
 static int apply(uid_t uid, gid_t gid, bool has_user)
 {
@@ -175,7 +189,8 @@ static int drop_capabilities(const struct role *role, struct err *e)
 	const struct passwd *user = getpwnam("waylay");
 	uid_t uid = user ? user->pw_uid : 65534; /* nobody */
 	gid_t gid = user ? user->pw_gid : 65534;
-	bool has_user = is_mapped("/proc/self/uid_map", uid) &&
+	bool has_user = can_leave_groups() &&
+			is_mapped("/proc/self/uid_map", uid) &&
 			is_mapped("/proc/self/gid_map", gid);
 	int error;
 

@@ -45,6 +45,7 @@
 #include "engine/nft_text.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* --- an intercept -------------------------------------------------------- */
 
@@ -86,10 +87,17 @@ static void put_intercept(struct nft_text *t, size_t intercept)
 	str_add(t->out, "\t}\n");
 }
 
-/* `key` is iifname or oifname. */
+/* `key` is iifname or oifname.  nft has no pattern of all names; nothing that
+ * comes or goes by lo is for an interface. */
 static void put_interfaces(struct str *out, const struct intercept *it,
 			   const char *key)
 {
+	for (size_t i = 0; i < it->ifname_count; i++) {
+		if (strcmp(it->ifnames[i], "*") != 0)
+			continue;
+		str_addf(out, "\t\t%s != \"lo\" ", key);
+		return;
+	}
 	str_addf(out, "\t\t%s { ", key);
 	for (size_t i = 0; i < it->ifname_count; i++)
 		str_addf(out, i ? ", \"%s\"" : "\"%s\"", it->ifnames[i]);

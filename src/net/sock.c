@@ -207,6 +207,8 @@ static int bind_foreign(int fd, int type, const struct addr *src)
 {
 	int error = sock_set_option(fd, src->family, SOCK_TRANSPARENT, 1);
 
+	if (error == -EPERM)
+		error = 0; /* an address of our own needs no privilege */
 	if (!error && (type == SOCK_STREAM || src->port))
 		error = set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (!error && !src->port)
@@ -313,6 +315,7 @@ int sock_redirected_addr(int fd, struct addr *out)
 
 	if (error < 0)
 		return error;
+	(void)addr_unmap(&own); /* of IPv4, on an IPv6 socket */
 	if (getsockopt(fd, own.family == AF_INET6 ? SOL_IPV6 : SOL_IP,
 		       ORIGINAL_DST, &ss, &len) < 0)
 		return -errno;
