@@ -203,6 +203,17 @@ def test_T07_a_header_that_aims_at_the_gateway_itself(lab, daemon, to):
         assert end_of(client) == "rst"
 
 
+def test_T03_a_header_that_aims_at_another_listener(lab, daemon, family):
+    """Both listen on the wildcard: no leg is opened to ourselves."""
+    before = daemon.status()["counters"]["tcp_accepted"]
+    with dial(lab, family) as client:
+        own = (gateway_address(family), HOME_PORT)
+        client.sendall(v1((CLIENT[family], 40000), own))
+        assert end_of(client) == "rst"
+    assert daemon.status()["counters"]["tcp_accepted"] == before + 1
+    assert daemon.ended()[-1]["end"] == "loop"
+
+
 def test_a_server_of_the_gateway_itself(lab, daemon, family, header, resources):
     """What mmproxy does: the answers of 127.0.0.1 find back to our leg."""
     loopback = {"v4": "127.0.0.1", "v6": "::1"}[family]

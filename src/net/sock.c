@@ -306,6 +306,23 @@ int sock_local_addr(int fd, struct addr *out)
 	return 0;
 }
 
+bool sock_is_local(const struct addr *ip)
+{
+	struct addr at = *ip;
+	struct sockaddr_storage ss;
+	socklen_t len;
+	bool is_local;
+	int fd = socket(at.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return true; /* who cannot ask must not say no */
+	at.port = 0;
+	len = addr_to_sockaddr(&at, &ss);
+	is_local = bind(fd, (struct sockaddr *)&ss, len) == 0;
+	close(fd);
+	return is_local;
+}
+
 int sock_redirected_addr(int fd, struct addr *out)
 {
 	struct sockaddr_storage ss;

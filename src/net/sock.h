@@ -61,6 +61,9 @@ int sock_raw_sender(int family, uint32_t mark, struct err *e);
 /* Own address of the socket.  For an accepted transparent socket that is the
  * original destination, getsockname(2). */
 int sock_local_addr(int fd, struct addr *out);
+/* Is the address one of this host's?  Asked of bind(2); where
+ * ip_nonlocal_bind is set every address is. */
+bool sock_is_local(const struct addr *ip);
 /*
  * Where an accepted connection was going before NAT rules brought it here, as
  * connection tracking remembers it.  0 or -errno: -ENOENT when nobody tracked

@@ -14,6 +14,7 @@
 #include "relay/tries.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* --- CONNECTING: who carries it ------------------------------------------ */
 
@@ -47,6 +48,18 @@ static bool is_talked_to(const struct upstream *u)
 	return u->kind == UPSTREAM_SOCKS5 || u->kind == UPSTREAM_HTTP_CONNECT;
 }
 
+/* Does who listens `at` listen on `a`?  A wildcard is every address of this
+ * host, and [::] is those of IPv4, too. */
+static bool is_at(const struct addr *at, const struct addr *a)
+{
+	static const uint8_t any[16];
+
+	if (addr_equal(at, a))
+		return true;
+	return at->port == a->port && !memcmp(at->ip, any, addr_ip_len(at)) &&
+	       sock_is_local(a);
+}
+
 /* Is this where connections come to us, as this one came? */
 static bool is_own_listener(const struct tcp_flow *f, const struct addr *a)
 {
@@ -56,7 +69,7 @@ static bool is_own_listener(const struct tcp_flow *f, const struct addr *a)
 	if (!sock_local_addr(f->side[CLIENT].fd, &here) && addr_equal(&here, a))
 		return true;
 	for (size_t i = 0; i < w->args.listener_count; i++)
-		if (addr_equal(&w->listeners[i].is.at, a))
+		if (is_at(&w->listeners[i].is.at, a))
 			return true;
 	return false;
 }
