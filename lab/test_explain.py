@@ -30,7 +30,7 @@ LISTEN_PORT = 9000
 
 CONFIG = f"""
 engine {waylay.ENGINE}; workers 1
-sniff {{ tls; http; quic; wait 100ms }}
+sniff {{ tls; http; quic; wait 1s }}
 intercept lan {{
     from lan0
     tcp any

@@ -26,6 +26,7 @@ CLOCK_REALTIME_COARSE = 5
 
 CONFIG = """
 engine {engine}; workers 1
+sniff {{ tls; http; wait 5s }}
 intercept lan {{ from lan0; tcp any }}
 upstream out {{ via direct; source client }}
 list blocked {{ file {file}; reload on-change }}

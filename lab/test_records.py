@@ -54,7 +54,7 @@ def config(log: str) -> str:
     engine {waylay.ENGINE}; workers 1
     log {{ {log} }}
     timeouts {{ udp 300ms }}
-    sniff {{ tls; http; quic; wait 100ms }}
+    sniff {{ tls; http; quic; wait 1s }}
     intercept lan {{ from lan0; tcp any; udp any }}
     upstream out {{ via direct; source client }}
     {upstreams("v4")}
