@@ -1,28 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
 """`waylay exec -- COMMAND`: one command, as if it ran on the host itself.
 
-The gateway's namespace plays the host.  Each scenario runs in two variants:
-[plain] the command alone, [exec] the same below `waylay exec`.
+The gateway's namespace plays the host.  Each scenario runs in three variants:
+[plain] the command alone, [exec] the same below `waylay exec`, [ordinary] the
+same by a user who has no right but to make namespaces of his own.  Options
+are in test_exec_options.py, the terminal in test_exec_terminal.py.
 """
 
+import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import waylay
+from exec_case import HOST, UID, client_seen, curl, skip_without_namespaces
+from exec_case import udp_client, url_of, waylay_exec, who
 from namespace import endpoint
-from observers import Descendants, HostState, assert_same_state
+from observers import Descendants, HostState, assert_same_state, is_running
 from programs import NAME, NameServer
 from wait import wait_for
 
-EXEC = (waylay.WAYLAY, "exec", "--quiet", "--")
-HOST = {"v4": "198.51.100.1", "v6": "2001:db8:2::1"}  # the host towards srv
+__all__ = ["who"]  # a fixture
+EXEC = waylay_exec("--quiet")
 
 
-@pytest.fixture(params=["plain", "exec"])
+@pytest.fixture(params=["plain", "exec", "ordinary"])
 def prefix(request):
-    return EXEC if request.param == "exec" else ()
+    if request.param == "plain":
+        return ()
+    if request.param == "exec":
+        return EXEC
+    skip_without_namespaces()
+    return waylay_exec("--quiet", who="ordinary")
 
 
 @pytest.fixture(autouse=True)
@@ -34,24 +45,18 @@ def nothing_is_left(lab):
     assert_same_state(before, HostState(lab.gw))
 
 
-def curl(url: str) -> tuple[str, ...]:
-    return ("curl", "-sS", "-g", "--max-time", "10", url)
-
-
 def test_curl_reaches_a_server_from_the_hosts_address(lab, prefix, family, probe):
     probe(lab.srv, "tcp-server", 8080, "--mode", "http")
     to = endpoint(lab.srv.address(family), 8080)
     said = lab.gw.run(*prefix, *curl(f"http://{to}/")).stdout
-    client, server = said.split()[1::2]
-    assert client.rpartition(":")[0].strip("[]") == HOST[family]
-    assert server == to
+    assert client_seen(said) == HOST[family]
+    assert said.split()[3] == to
 
 
 def test_udp_works_as_well(lab, prefix, family, probe):
     probe(lab.srv, "udp-server", 5000)
     to = lab.srv.address(family)
-    client = ("/usr/bin/python3", "-B", waylay.ROOT / "lab/probe.py", "udp-client")
-    said = lab.gw.run(*prefix, *map(str, client), to, "5000").stdout
+    said = lab.gw.run(*prefix, *udp_client(to, 5000)).stdout
     assert '"is_equal": true' in said
     assert f'"answered_by": "{endpoint(to, 5000)}"' in said
 
@@ -148,3 +153,67 @@ def test_F24_an_end_by_signal_leaves_nothing(lab, prefix, nothing_is_left, how):
     assert nothing_is_left.new()
     process.send_signal(how)
     process.wait(timeout=10)
+
+
+# --- as whom ------------------------------------------------------------------
+
+
+def test_a_command_keeps_its_user_and_has_no_capabilities(lab, prefix):
+    """Of an ordinary user: none of those that making namespaces took."""
+    script = "id -u; id -g; grep -h ^Cap[IPEA] /proc/self/status; cat /proc/self/setgroups"
+    said = lab.gw.run(*prefix, "sh", "-c", script).stdout.split()
+    if "setpriv" not in prefix:
+        assert said[:2] == ["0", "0"]
+        return
+    assert said[:2] == [str(UID)] * 2
+    assert {int(word, 16) for word in said[3:10:2]} == {0}
+
+
+def test_exec_inside_exec_inside_exec(lab, who, family, probe):
+    probe(lab.srv, "tcp-server", 8080, "--mode", "http")
+    inner = waylay_exec("--quiet")
+    said = lab.gw.run(
+        *waylay_exec("--quiet", who=who), *inner, *inner, *curl(url_of(lab.srv, family))
+    ).stdout
+    assert client_seen(said) == HOST[family]
+
+
+def test_an_ordinary_user_without_namespaces_is_told_so(lab):
+    """One sentence, and nothing else happens."""
+    script = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+    done = lab.gw.run(
+        *("unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"),
+        *("setpriv", "--bounding-set=-all", "--inh-caps=-all", *EXEC, "echo", "no"),
+        check=False,
+    )
+    assert done.returncode == waylay.EXIT_NOT_PRIVILEGED
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "user.max_user_namespaces is reached" in done.stderr
+
+
+def test_a_worker_that_died_is_replaced_on_the_host(lab, who, nothing_is_left, probe):
+    """The supervisor cannot go back there; one thread of it has stayed."""
+    probe(lab.srv, "tcp-server", 8080, "--mode", "http")
+    words = curl(url_of(lab.srv, "v4"))
+    process = lab.gw.start(
+        *waylay_exec("--quiet", who=who),
+        *("sh", "-c", '"$@"; read go; "$@"', "sh", *words),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert client_seen(process.stdout.readline()) == HOST["v4"]
+    first = worker_of(nothing_is_left)
+    assert os.readlink(f"/proc/{first}/ns/net") == f"net:[{lab.gw.inode}]"
+    os.kill(first, signal.SIGKILL)
+    wait_for("it is gone", lambda: not is_running(first))
+    wait_for("a new one", lambda: worker_of(nothing_is_left) not in (0, first))
+    out, _ = process.communicate("go\n", timeout=20)
+    assert client_seen(out) == HOST["v4"]
+
+
+def worker_of(descendants: Descendants) -> int:
+    for pid in descendants.new():
+        if Path(f"/proc/{pid}/comm").read_text() == "waylay-worker\n":
+            return pid
+    return 0

@@ -26,6 +26,7 @@ enum cli_exit {
 	CLI_NO_DAEMON = 3,
 	CLI_NO_PRIVILEGE = 4,
 	CLI_BAD_CONFIG = 5,
+	CLI_NOT_EXPRESSED = 6,
 };
 
 /* Every option of every command; the rows are in commands.c. */
@@ -48,7 +49,19 @@ enum cli_option_id {
 	OPT_QUIET,
 	OPT_NAME,
 	OPT_QUIC,
+	OPT_VIA,
+	OPT_ALLOW,
+	OPT_DENY,
+	OPT_LOG,
+	OPT_PCAP,
+	OPT_USER,
 	OPT_COUNT,
+};
+
+/* One option that has a value, as it was written. */
+struct cli_given {
+	enum cli_option_id id;
+	char *value; /* a word of the command line; may be covered */
 };
 
 struct cli {
@@ -56,6 +69,9 @@ struct cli {
 	bool is_json;
 	/* NULL: not given; "" for an option without value */
 	const char *option[OPT_COUNT];
+	/* Those with values, in their order, for what may be repeated. */
+	struct cli_given *given;
+	size_t given_count;
 };
 
 /* argv[0] is the command's name, the others are its operands; options are
@@ -72,6 +88,7 @@ int cli_rules(const struct cli *cli, int argc, char **argv);
 int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_run(const struct cli *cli, int argc, char **argv);
 int cli_exec(const struct cli *cli, int argc, char **argv);
+int cli_import(const struct cli *cli, int argc, char **argv);
 int cli_version(const struct cli *cli, int argc, char **argv);
 int cli_help(const struct cli *cli, int argc, char **argv);
 

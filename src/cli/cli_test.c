@@ -136,6 +136,11 @@ static const struct {
 		       "rules { default -> out }\n" },
 	{ "latin.conf", "# caf\xe9\nrules { default -> direct }\n" },
 	{ "bad.conf", "intercept lan { from eth1; tcp 80000 }\nnonsense\n" },
+	{ "rule.sh", "iptables -t mangle -A PREROUTING -i eth1 -p tcp --dport "
+		     "80 -j TPROXY --on-port 1 --on-ip 127.0.0.1\n" },
+	{ "bad.sh", "iptables -t mangle -A PREROUTING -p tcp --sport 80 -j "
+		    "TPROXY --on-port 1\n" },
+	{ "prompt.sh", "# iptables -t mangle -A PREROUTING -j TPROXY\n" },
 };
 
 static pid_t daemon_pid;
@@ -178,6 +183,8 @@ static int remove_place(void **state)
 	waitpid(daemon_pid, NULL, 0);
 	for (size_t i = 0; i < COUNT(names); i++)
 		(void)unlink(names[i]); /* some are not there */
+	for (size_t i = 0; i < COUNT(files); i++)
+		(void)unlink(files[i].name);
 	(void)rmdir("run");
 	return rmdir(place); /* fails if the tool left anything behind */
 }
@@ -383,7 +390,23 @@ static const struct scene {
 	{ "a directory", "config check .", 1, "cannot read .: Is a dir" },
 	{ "a file without end", "config check /dev/zero", 1,
 	  "/dev/zero is larger than 64 MiB" },
-	{ "config without action", "config", 2, "say check, show or format" },
+	{ "config without action", "config", 2, "say check, show, format or" },
+	{ "the list of examples", "config example", 0, "redsocks" },
+	{ "the list of examples as JSON", "config --json example", 0,
+	  "\"name\": \"squid\"" },
+	{ "both halves of an example", "config example squid", 0,
+	  "# --- /etc/squid/conf.d/waylay.conf ---\n" },
+	{ "an example as JSON", "config example --json squid", 0,
+	  "\"file\": \"/etc/waylay/waylay.conf\"" },
+	{ "one half of an example", "config example haproxy theirs", 0,
+	  "usesrc clientip" },
+	{ "an example, a typing error", "config example squit", 2,
+	  "unknown example 'squit'" },
+	{ "a half, a typing error", "config example squid their", 2,
+	  "unknown half 'their'" },
+	{ "more than an example has", "config example squid ours x", 2, "'x'" },
+	{ "an example in place", "config example -i squid", 2,
+	  "belongs to 'waylay config format'" },
 	{ "config, a typing error", "config from good.conf", 2,
 	  "unknown config action 'from'" },
 	{ "in-place where it has no meaning", "config check -i good.conf", 2,
@@ -393,6 +416,20 @@ static const struct scene {
 	{ "format of a bad file", "config format bad.conf", 5, "2 errors" },
 	{ "bytes that are not UTF-8 as JSON", "config format --json latin.conf",
 	  0, "caf?" },
+	{ "import of a rule", "import rule.sh", 0,
+	  "intercept take-1 {\n    from    eth1\n    tcp     80\n" },
+	{ "import says what it has read", "import rule.sh", 0,
+	  "1 lines: 1 expressed, 0 plumbing, 0 not about interception, 0 not "
+	  "expressed\n" },
+	{ "import of two files", "import rule.sh bad.sh", 6,
+	  "bad.sh:1: waylay cannot choose by the source port\n    iptables" },
+	{ "import as JSON", "import --json bad.sh", 6,
+	  "\"status\": \"not-expressed\"" },
+	{ "import of comments", "import prompt.sh", 0,
+	  "hint: lines that begin with # are comments" },
+	{ "import of no file", "import none.sh", 1, "cannot open none.sh" },
+	{ "import of a file without end", "import /dev/zero", 1,
+	  "/dev/zero is larger than 16 MiB" },
 	{ "run without interface", "run", 2, "--from IFACE" },
 	{ "run with a bad port", "run --from eth1 --tcp 80000", 5, "80000" },
 	{ "run with a statement in a value", "run --from eth1;tcp", 2,

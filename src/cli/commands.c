@@ -34,6 +34,18 @@ const struct cli_option cli_options[OPT_COUNT] = {
 	[OPT_NAME] = { "name", 0, "NAME",
 		       "the name that the first bytes would tell" },
 	[OPT_QUIC] = { "quic", 0, NULL, "the flow is QUIC" },
+	[OPT_VIA] = { "via", 0, "URL",
+		      "direct, or a proxy: "
+		      "socks5|http://[USER:PASSWORD@]HOST:PORT" },
+	[OPT_ALLOW] = { "allow", 0, "WHAT[:PORT]",
+			"reach only this name, address or network; repeats" },
+	[OPT_DENY] = { "deny", 0, "WHAT[:PORT]",
+		       "do not reach this one; repeats, goes before --allow" },
+	[OPT_LOG] = { "log", 0, "FILE",
+		      "write each flow there when it ends; '-' is stderr" },
+	[OPT_PCAP] = { "pcap", 0, "FILE",
+		       "write the command's packets there, for tcpdump -r" },
+	[OPT_USER] = { "user", 0, "USER", "run the command as this user" },
 };
 
 const struct cli_command cli_commands[COMMAND_COUNT] = {
@@ -94,7 +106,7 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 		.name = "config",
 		.run = cli_config,
 		.options = 1 << OPT_IN_PLACE,
-		.usage = "check|show|format [FILE]",
+		.usage = "check|show|format [FILE] | example [NAME [HALF]]",
 		.summary = "check, show or format a configuration",
 		.text = "  check [FILE]        say everything that is wrong "
 			"with it\n"
@@ -103,13 +115,19 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 			"                      that the running waylayd has\n"
 			"  format [FILE] [-i]  lay it out anew, comments "
 			"kept\n"
+			"  example [NAME]      print both halves of one that "
+			"works with another\n"
+			"                      proxy: ours and theirs; behind "
+			"NAME one of these\n"
+			"                      words for that half alone\n"
 			"\n"
 			"FILE is " CLI_CONFIG_FILE " unless given, '-' is "
 			"standard input.\n"
 			"\n"
 			"examples:\n"
 			"  waylay config check\n"
-			"  waylay config format -i waylay.conf\n",
+			"  waylay config format -i waylay.conf\n"
+			"  waylay config example squid\n",
 	},
 	{
 		.name = "rules",
@@ -163,16 +181,44 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 	{
 		.name = "exec",
 		.run = cli_exec,
-		.options = 1 << OPT_QUIET,
+		.options = 1 << OPT_QUIET | 1 << OPT_VIA | 1 << OPT_ALLOW |
+			   1 << OPT_DENY | 1 << OPT_LOG | 1 << OPT_PCAP |
+			   1 << OPT_USER,
 		.is_verbatim = true,
-		.usage = "[--quiet] [--] COMMAND [ARGUMENT...]",
+		.usage = "[OPTION...] [--] COMMAND [ARGUMENT...]",
 		.summary = "run one command with its traffic relayed",
 		.text = "Runs COMMAND in a network namespace of its own; its "
-			"TCP and UDP are relayed\nfrom this host's address.  "
-			"Its flows are printed at the end.\n"
+			"TCP and UDP are relayed\nfrom this host's address, "
+			"or through a proxy.  Its flows, and what was refused "
+			"it,\nare printed at the end.  Needs no root where "
+			"user namespaces are permitted.\n"
 			"\n"
-			"example:\n"
-			"  waylay exec -- curl https://example.org/\n",
+			"examples:\n"
+			"  waylay exec -- curl https://example.org/\n"
+			"  waylay exec --via socks5://192.0.2.1:1080 -- "
+			"git fetch\n"
+			"  waylay exec --allow .example.org --deny private -- "
+			"./installer\n"
+			"  waylay exec --log - --pcap out.pcap -- ssh host\n",
+	},
+	{
+		.name = "import",
+		.run = cli_import,
+		.usage = "[FILE...]",
+		.summary = "make a configuration of rules for TPROXY",
+		.text = "Reads what iptables-save, ip6tables-save and 'nft "
+			"list ruleset' print, or the shell\ncommands that make "
+			"such rules, with 'ip rule' and 'ip route' if they are "
+			"there.\nPrints a configuration that does the same.  "
+			"Nothing is executed or installed.\n"
+			"\n"
+			"What it cannot express is named on standard error, and "
+			"the exit status is 6.\nWithout FILE, or for '-', it "
+			"reads standard input.\n"
+			"\n"
+			"examples:\n"
+			"  iptables-save | waylay import > waylay.conf\n"
+			"  waylay import tproxy.sh\n",
 	},
 	{
 		.name = "version",

@@ -20,7 +20,7 @@ struct cli_option {
 	const char *text;
 };
 
-enum { COMMAND_COUNT = 11 };
+enum { COMMAND_COUNT = 12 };
 
 struct cli_command {
 	const char *name;

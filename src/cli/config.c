@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.c - `waylay config check | show | format`.
+ * config.c - `waylay config check | show | format`; `example` is in
+ * example.c.
  *
  * Needs no daemon but for `show` without a file.  What is wrong with a text
  * is said by policy/; here are files, exit status and summary.
@@ -9,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "cli/example.h"
 #include "cli/output.h"
 #include "control/wire.h"
 #include "engine/engine.h"
@@ -219,31 +221,38 @@ enum { ACTION_COUNT = sizeof(actions) / sizeof(actions[0]) };
 
 static int unknown_action(const char *name)
 {
-	const char *known[ACTION_COUNT];
+	const char *known[ACTION_COUNT + 1];
 
 	for (size_t i = 0; i < ACTION_COUNT; i++)
 		known[i] = actions[i].name;
-	return cli_unknown("config action", name, known, ACTION_COUNT);
+	known[ACTION_COUNT] = "example";
+	return cli_unknown("config action", name, known, ACTION_COUNT + 1);
 }
 
 int cli_config(const struct cli *cli, int argc, char **argv)
 {
 	const struct action *a = actions;
-	int status = cli_refuse_operands(argc, argv, 3);
 	const char *file;
+	bool is_example;
+	int status;
 
+	if (argc < 2)
+		return cli_fail(CLI_USAGE,
+				"config: say check, show, format or example "
+				"(see 'waylay help config')");
+	if (cli->option[OPT_IN_PLACE] && strcmp(argv[1], "format") != 0)
+		return cli_fail(CLI_USAGE,
+				"--in-place belongs to 'waylay config format'");
+	is_example = strcmp(argv[1], "example") == 0;
+	status = cli_refuse_operands(argc, argv, is_example ? 4 : 3);
 	if (status != CLI_OK)
 		return status;
-	if (argc < 2)
-		return cli_fail(CLI_USAGE, "config: say check, show or format "
-					   "(see 'waylay help config')");
+	if (is_example) /* argv ends with NULL */
+		return example_print(cli, argv[2], argv[2] ? argv[3] : NULL);
 	while (a < actions + ACTION_COUNT && strcmp(a->name, argv[1]) != 0)
 		a++;
 	if (a == actions + ACTION_COUNT)
 		return unknown_action(argv[1]);
-	if (cli->option[OPT_IN_PLACE] && a->run != format)
-		return cli_fail(CLI_USAGE,
-				"--in-place belongs to 'waylay config format'");
 	file = argc > 2 ? argv[2] : a->run == show ? NULL : CLI_CONFIG_FILE;
 	return a->run(cli, file);
 }

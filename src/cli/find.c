@@ -38,7 +38,7 @@ static bool try_path(const char *dir, size_t dir_len, const char *rest,
 
 static bool try_beside(char out[PATH_MAX])
 {
-	static const char *const places[] = { "/waylayd",
+	static const char *const places[] = { "/waylayd", "/../sbin/waylayd",
 					      "/../daemon/waylayd" };
 	char self[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -48,7 +48,7 @@ static bool try_beside(char out[PATH_MAX])
 		return false;
 	self[len] = '\0';
 	slash = strrchr(self, '/');
-	for (size_t i = 0; slash && i < 2; i++)
+	for (size_t i = 0; slash && i < sizeof(places) / sizeof(*places); i++)
 		if (try_path(self, (size_t)(slash - self), places[i], out))
 			return true;
 	return false;

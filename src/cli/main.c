@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LONG_BASE = 256 }; /* getopt_long() values of options: base + id */
@@ -88,6 +89,9 @@ static int parse_options(struct cli *cli, const struct cli_command *command,
 			return -1;
 		}
 		cli->option[option_id(c)] = optarg ? optarg : "";
+		if (optarg) /* a word has one at most: there is room */
+			cli->given[cli->given_count++] =
+				(struct cli_given){ option_id(c), optarg };
 	}
 	return optind;
 }
@@ -134,8 +138,13 @@ static int run_tool(struct cli *cli, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
-	int status = run_tool(&cli, argc, argv);
+	int status;
 
+	cli.given = calloc((size_t)argc + 1, sizeof(*cli.given));
+	if (!cli.given)
+		return cli_fail(CLI_FAILED, "no memory");
+	status = run_tool(&cli, argc, argv);
+	free(cli.given);
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_OK)
 		return cli_fail(CLI_FAILED, "cannot write the output: %s",
 				strerror(errno));

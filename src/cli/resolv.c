@@ -18,8 +18,8 @@ void resolv_stand_in(size_t i, struct addr *out)
 	};
 }
 
-/* Is it "nameserver ADDRESS" with an address of the loopback? */
-static bool is_loopback_server(const char *line, struct addr *out)
+/* Is it "nameserver ADDRESS"? */
+static bool is_server(const char *line, struct addr *out)
 {
 	static const char blanks[] = " \t";
 	char ip[ADDR_TEXT_MAX];
@@ -34,7 +34,7 @@ static bool is_loopback_server(const char *line, struct addr *out)
 		return false;
 	memcpy(ip, line, len);
 	ip[len] = '\0';
-	return addr_parse_ip(ip, out) == 0 && addr_is_loopback(out);
+	return addr_parse_ip(ip, out) == 0;
 }
 
 static void add_stand_in(struct resolv *r, const struct addr *real)
@@ -59,10 +59,16 @@ int resolv_read(const char *path, struct resolv *out, struct err *e)
 	if (!f && errno != ENOENT)
 		return err_errno(e, errno, "cannot read %s", path);
 	while (f && fgets(line, sizeof(line), f)) {
-		if (is_loopback_server(line, &real))
+		bool is_known = is_server(line, &real);
+
+		if (is_known && addr_is_loopback(&real)) {
 			add_stand_in(out, &real);
-		else
-			str_add(&out->text, line);
+			continue;
+		}
+		str_add(&out->text, line);
+		/* one with a scope cannot be reached from elsewhere */
+		if (is_known && !real.scope && out->far_count < RESOLV_MAX)
+			out->far[out->far_count++] = real;
 	}
 	if (f)
 		(void)fclose(f); /* was only read */

@@ -19,7 +19,9 @@ enum { RESOLV_MAX = 8 };
 struct resolv {
 	struct addr real[RESOLV_MAX]; /* the loopback name servers */
 	size_t count;		      /* 0: resolv.conf works as it is */
-	struct str text;	      /* the new resolv.conf */
+	struct addr far[RESOLV_MAX];  /* the others */
+	size_t far_count;
+	struct str text; /* the new resolv.conf */
 };
 
 /* Read /etc/resolv.conf; a missing file means 127.0.0.1, resolv.conf(5). */
