@@ -219,8 +219,8 @@ static void walk_all(struct import *im)
 
 static const char redirect_reason[] =
 	"REDIRECT changes the destination, \"deliver\" does not: let the "
-	"program listen transparently and deliver to it, or let waylay relay "
-	"(see \"listen\" and \"upstream\" in waylay.conf(5))";
+	"program listen transparently, or let waylay take these connections "
+	"(\"redirected from\" in waylay.conf(5))";
 
 static const char *explain_take(const struct import *im,
 				const struct import_rule *r)

@@ -276,11 +276,13 @@ static const struct import_case sent[] = {
 	  "*mangle\n"
 	  "-A PREROUTING -i eth1 -p tcp --dport 80 -j TPR",
 	  "..", "", NULL },
-	{ "iptables -S",
+	{ "iptables -S, behind another dump",
+	  "*filter\n"
+	  "COMMIT\n"
 	  "-P PREROUTING ACCEPT\n"
 	  "-N DIVERT\n"
 	  "-A PREROUTING -i eth1 -p tcp " TAKE,
-	  "..e",
+	  "....e",
 	  "on-failure closed intercept take-1 { from eth1 tcp any deliver "
 	  "127.0.0.1:3129 }",
 	  NULL },

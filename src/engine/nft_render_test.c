@@ -344,6 +344,18 @@ static void test_host(void **state)
 	end(&r);
 }
 
+/* nft knows no pattern of all names. */
+static void test_all_interfaces(void **state)
+{
+	struct rendered r;
+
+	(void)state; /* unused */
+	begin(&r, "intercept all { from *; tcp 443 }");
+	assert_true(has(&r, "\t\tiifname != \"lo\" jump intercept_0\n"));
+	assert_false(has(&r, "\"*\""));
+	end(&r);
+}
+
 /* Rules that ask for the same addresses share a set. */
 static void test_shared_set(void **state)
 {
@@ -459,6 +471,7 @@ int main(void)
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_all_interfaces),
 		cmocka_unit_test(test_shared_set),
 		cmocka_unit_test(test_one_family),
 		cmocka_unit_test(test_accepted),
