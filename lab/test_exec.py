@@ -16,13 +16,13 @@ import pytest
 
 import waylay
 from exec_case import HOST, UID, client_seen, curl, skip_without_namespaces
-from exec_case import udp_client, url_of, waylay_exec, who
+from exec_case import udp_client, url_of, waylay_exec, web, who
 from namespace import endpoint
 from observers import Descendants, HostState, assert_same_state, is_running
 from programs import NAME, NameServer
 from wait import wait_for
 
-__all__ = ["who"]  # a fixture
+__all__ = ["web", "who"]  # fixtures
 EXEC = waylay_exec("--quiet")
 
 
@@ -190,6 +190,14 @@ def test_an_ordinary_user_without_namespaces_is_told_so(lab):
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "user.max_user_namespaces is reached" in done.stderr
+
+
+def test_a_user_who_is_who_workers_usually_become(lab, web):
+    """In a namespace of its own even that one cannot give groups up."""
+    skip_without_namespaces()
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    words = (*nobody, "--inh-caps=-all", *EXEC, *curl(url_of(lab.srv, "v4")))
+    assert client_seen(lab.gw.run(*words).stdout) == HOST["v4"]
 
 
 def test_a_worker_that_died_is_replaced_on_the_host(lab, who, nothing_is_left, probe):

@@ -14,9 +14,10 @@ import subprocess
 import pytest
 
 import waylay
-from exec_case import CURL_RESET, DATAGRAMS, HOST, client_seen, curl
+from exec_case import CURL_REFUSED, CURL_RESET, DATAGRAMS, HOST, client_seen, curl
 from exec_case import nothing_is_left, skip_without_namespaces, the_host_is_as_before
 from exec_case import udp_client, url_of, waylay_exec, web, who
+from programs import NAME, NameServer
 from proxies import PASSWORD, USER, Danted, Microsocks, Tinyproxy
 from wait import wait_for
 
@@ -44,19 +45,48 @@ def test_a_proxy_is_who_the_server_sees(lab, who, proxy, family, web):
     assert client_seen(said) == lab.srv2.address(family)
 
 
-def test_a_proxy_by_its_name(lab, who, proxy, web, tmp_path):
-    """As the host itself finds it: in its own /etc/hosts."""
+def with_file(file, place: str, *command: str) -> tuple[str, ...]:
+    """Command with another file in that place, for anybody to read."""
+    file.chmod(0o644)
+    script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+    return ("unshare", "--mount", "sh", "-c", script, str(file), place, *command)
+
+
+def test_a_proxy_by_its_name_in_the_hosts_file(lab, who, proxy, web, tmp_path):
     hosts = tmp_path / "hosts"
     hosts.write_text(f"{lab.srv2.v4} proxy.lab\n")
-    tmp_path.chmod(0o755)
-    hosts.chmod(0o644)
     words = waylay_exec("--quiet", via(proxy, f"proxy.lab:{proxy.port}"), who=who)
-    said = lab.gw.run(
-        *("unshare", "--mount", "sh", "-c"),
-        *('mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)),
-        *(*words, *curl(url_of(lab.srv, "v4"))),
-    ).stdout
+    words = (*words, *curl(url_of(lab.srv, "v4")))
+    said = lab.gw.run(*with_file(hosts, "/etc/hosts", *words)).stdout
     assert client_seen(said) == lab.srv2.v4
+
+
+def test_a_proxy_by_its_name_from_a_name_server(
+    lab, who, proxy, web, tmp_path, resources
+):
+    """The command begins when the answer is there, or its first flow fails."""
+    options = ("--listen-address=127.0.0.53", "--bind-interfaces")
+    server = NameServer(lab.gw, lab.srv2.v4, lab.srv2.v6, *options)
+    resources.callback(server.close)
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("nameserver 127.0.0.53\n")
+    words = waylay_exec("--quiet", via(proxy, f"{NAME}:{proxy.port}"), who=who)
+    words = (*words, *curl(url_of(lab.srv, "v4")))
+    said = lab.gw.run(*with_file(resolv_conf, "/etc/resolv.conf", *words)).stdout
+    assert client_seen(said) == lab.srv2.v4
+
+
+def test_a_proxy_whose_name_is_unknown_is_told_before(lab, tmp_path, resources):
+    options = ("--listen-address=127.0.0.53", "--bind-interfaces", "--local=/lab/")
+    server = NameServer(lab.gw, lab.srv2.v4, lab.srv2.v6, *options)
+    resources.callback(server.close)
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("nameserver 127.0.0.53\n")
+    words = (*waylay_exec("--via=socks5://unknown.lab:1080"), "echo", "begun")
+    done = lab.gw.run(*with_file(resolv_conf, "/etc/resolv.conf", *words), check=False)
+    assert done.returncode == waylay.EXIT_FAILED
+    assert done.stdout == ""
+    assert "cannot look unknown.lab up" in done.stderr
 
 
 def test_T22_the_password_is_shown_to_nobody(lab, who, proxy, web):
@@ -78,7 +108,7 @@ def test_T22_the_password_is_shown_to_nobody(lab, who, proxy, web):
 def test_a_wrong_password_is_told_and_nothing_goes_around(lab, proxy, leaks, web):
     words = waylay_exec(via(proxy, proxy.at("v4"), f"{USER}:wrong"))
     done = lab.gw.run(*words, *curl(url_of(lab.srv, "v4")), check=False)
-    assert done.returncode == CURL_RESET
+    assert done.returncode in (CURL_REFUSED, CURL_RESET)  # as soon as it is known
     assert re.search(r"tcp .* proxy +upstream-auth ", done.stderr)
     assert leaks.own() == 0
 

@@ -22,6 +22,7 @@
 #include "cli/cli.h"
 
 #include "cli/enclave.h"
+#include "cli/exec_config.h"
 #include "cli/exec_log.h"
 #include "cli/exec_options.h"
 #include "cli/exec_relay.h"
@@ -269,6 +270,9 @@ int cli_exec(const struct cli *cli, int argc, char **argv)
 		job.is_privileged = exec_user_is_privileged();
 		job.log.file = job.options.log;
 		job.log.is_json = job.options.is_json;
+		/* Flows that came before the proxy's address would fail. */
+		if (job.options.via.is_name)
+			job.log.awaited = EXEC_CONFIG_PROXY ": ";
 		status = run(&job);
 	}
 	resolv_done(&job.resolv);

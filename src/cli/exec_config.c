@@ -36,7 +36,7 @@ static void put_proxy(const struct exec_via *v, int secret_fd, struct str *out)
 {
 	bool is_socks = v->kind == EXEC_VIA_SOCKS5;
 
-	str_addf(out, "upstream proxy {\nvia %s %s:%u\n",
+	str_addf(out, EXEC_CONFIG_PROXY " {\nvia %s %s:%u\n",
 		 is_socks ? "socks5" : "http-connect", v->host, v->port);
 	/* A proxy that carries none says so, and the command is told. */
 	if (is_socks)

@@ -10,6 +10,8 @@
 
 #include "base/str.h"
 
+#define EXEC_CONFIG_PROXY "upstream proxy" /* as the log names it */
+
 struct exec_options;
 struct resolv;
 

@@ -108,13 +108,27 @@ static void take_warning(struct exec_log *l, const char *text)
 		str_addf(&l->warnings, "waylay: %s\n", text);
 }
 
+static void take_awaited(struct exec_log *l, const char *text,
+			 const char *level)
+{
+	l->has_come = true;
+	l->has_failed = strcmp(level, "info") != 0;
+	if (l->has_failed) {
+		str_reset(&l->complaints);
+		take_complaint(l, text);
+	}
+}
+
 static void take_line(struct exec_log *l, const char *line, size_t len)
 {
 	json_t *j = json_loadb(line, len, 0, NULL);
 	const char *message = j ? cli_text(j, "message") : line;
 	const char *level = j ? cli_text(j, "level") : "";
 
-	if (!strncmp(message, "ready:", 6))
+	if (l->awaited && !l->has_come &&
+	    !strncmp(message, l->awaited, strlen(l->awaited)))
+		take_awaited(l, message, level);
+	else if (!strncmp(message, "ready:", 6))
 		l->is_ready = true;
 	else if (!strcmp(message, "flow"))
 		take_flow(l, j);
@@ -151,13 +165,18 @@ static int read_some(struct exec_log *l, struct exec_log_source *from)
 	return len > 0;
 }
 
+static bool is_over(const struct exec_log *l)
+{
+	return l->has_failed || (l->is_ready && (!l->awaited || l->has_come));
+}
+
 int exec_log_wait_ready(struct exec_log *l, int fd, struct err *e)
 {
 	uint64_t end_ms = clock_ms() + EXEC_LOG_READY_MS;
 	int more = 1;
 
 	l->sources[0].fd = fd;
-	while (!l->is_ready && more > 0) {
+	while (!is_over(l) && more > 0) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		uint64_t now_ms = clock_ms();
 
@@ -169,7 +188,7 @@ int exec_log_wait_ready(struct exec_log *l, int fd, struct err *e)
 		if (poll(&p, 1, (int)(end_ms - now_ms)) > 0)
 			more = read_some(l, &l->sources[0]);
 	}
-	if (l->is_ready)
+	if (is_over(l) && !l->has_failed)
 		return 0;
 	return err_set(e, EIO, "the relay did not start%s%.800s",
 		       l->complaints.len ? ": " : "", str_get(&l->complaints));

@@ -35,6 +35,10 @@ struct exec_log {	/* zeros, then what is set by the caller: empty */
 	FILE *file;	/* each flow at its end; NULL: nowhere; set */
 	int file_error; /* the first, or 0 */
 	bool is_json;	/* set */
+	/* How a line begins that must have come, too, before all is ready: a
+	 * warning is a failure; NULL: none; set. */
+	const char *awaited;
+	bool has_come, has_failed;
 	struct exec_log_source sources[2];
 	struct str complaints; /* what was said before `ready:` */
 	struct str warnings;   /* and what went wrong behind it */
@@ -47,7 +51,8 @@ struct exec_log {	/* zeros, then what is set by the caller: empty */
 	pthread_t reader;
 };
 
-/* Read until `ready:`.  Keeps fd.  -errno with what waylayd said instead. */
+/* Read until `ready:` and what is awaited.  Keeps fd.  -errno with what waylayd
+ * said instead. */
 int exec_log_wait_ready(struct exec_log *l, int fd, struct err *e);
 /* Go on reading beside the caller, also from another_fd (-1: none, kept),
  * until both writers close. */

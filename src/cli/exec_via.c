@@ -109,7 +109,7 @@ static bool parse_port(const char *text, uint16_t *out)
 }
 
 /* `text` is "[::1]", "192.0.2.1" or a name; written back in its usual form. */
-static bool parse_host(const char *text, size_t len, char *out)
+static bool parse_host(const char *text, size_t len, struct exec_via *v)
 {
 	bool is_v6 = len > 2 && text[0] == '[' && text[len - 1] == ']';
 	char ip[EXEC_VIA_WORD_MAX];
@@ -122,12 +122,13 @@ static bool parse_host(const char *text, size_t len, char *out)
 	/* A scope cannot stand in a configuration. */
 	if (strchr(ip, '%'))
 		return false;
-	if (addr_parse_ip(ip, &a) < 0)
-		return !is_v6 && domain_normalise(text, len, out);
+	v->is_name = addr_parse_ip(ip, &a) < 0;
+	if (v->is_name)
+		return !is_v6 && domain_normalise(text, len, v->host);
 	if (is_v6 != (a.family == AF_INET6))
 		return false;
-	memcpy(out, text, len);
-	out[len] = '\0';
+	memcpy(v->host, text, len);
+	v->host[len] = '\0';
 	return true;
 }
 
@@ -145,7 +146,7 @@ static int parse_server(const char *text, struct exec_via *v, struct err *e)
 	rest[len] = '\0';
 	colon = strrchr(rest, ':');
 	if (!colon || !parse_port(colon + 1, &v->port) ||
-	    !parse_host(rest, (size_t)(colon - rest), v->host))
+	    !parse_host(rest, (size_t)(colon - rest), v))
 		return refuse(e,
 			      "it needs a host and a port, such as "
 			      "socks5://192.0.2.1:1080, http://[2001:db8::1]:"

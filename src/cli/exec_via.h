@@ -26,6 +26,7 @@ struct exec_via {
 	enum exec_via_kind kind;
 	char host[EXEC_VIA_WORD_MAX]; /* as the grammar writes it: [2001:db8::1]
 				       */
+	bool is_name;		      /* the host is one */
 	uint16_t port;
 	bool has_user;
 	char user[EXEC_VIA_WORD_MAX];	  /* without control bytes */

@@ -87,6 +87,8 @@ static void test_good_urls(void **state)
 
 		if (exec_via_parse(good[i].url, &v, &e) < 0)
 			fail_msg("%s: %s", good[i].name, e.text);
+		assert_int_equal(v.is_name,
+				 strchr("hp", v.host[0]) != NULL && v.host[0]);
 		if (v.kind != good[i].kind || strcmp(v.host, good[i].host) ||
 		    v.port != good[i].port || v.has_user != !!good[i].user)
 			fail_msg("%s: %s %u", good[i].name, v.host, v.port);
