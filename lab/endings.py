@@ -55,6 +55,16 @@ def assert_stream_arrives(sender: socket.socket, to: socket.socket, count: int) 
     assert receiver.digest.hexdigest() == digest_of(count)
 
 
+def receive(s: socket.socket, count: int) -> bytes:
+    """So many bytes, or a failure."""
+    text = b""
+    while len(text) < count:
+        piece = s.recv(count - len(text))
+        assert piece, f"the end after {len(text)} of {count} bytes"
+        text += piece
+    return text
+
+
 def assert_alive(a: socket.socket, b: socket.socket) -> None:
     """A byte each way."""
     for one, other in ((a, b), (b, a)):

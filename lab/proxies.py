@@ -4,21 +4,19 @@
     Danted, Microsocks, SshTunnel, Shadowsocks     SOCKS5
     Squid, Tinyproxy                               HTTP CONNECT
     HAProxyReceiver, NginxReceiver                 read a PROXY header
-    TransparentSquid, TransparentHAProxy, Redudp   take packets of `deliver`
 
 They listen on every address of their namespace, IPv4 and IPv6, at `port`.  With
 a `user` those that can ask for a password.  Files lie in a directory that ends
-with the proxy; danted, whose users are the system's, gets mounts of its own.  Read next: test_upstream.py.
+with the proxy; danted, whose users are the system's, gets mounts of its own.
+Read next: test_upstream.py; printed.py, those of `waylay config example`.
 """
 
 import os
-import re
 import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
-import waylay
 from namespace import Namespace
 from wait import wait_for
 
@@ -221,8 +219,8 @@ class Shadowsocks(Proxy):
 
 # --- HTTP CONNECT -----------------------------------------------------------------
 
-SQUID = """
-http_port {port}
+# All of it in one directory, and an end without delay.
+SQUID_PLACES = """
 pid_filename none
 cache deny all
 access_log stdio:{directory}/access.log
@@ -230,6 +228,10 @@ cache_log {directory}/cache.log
 coredump_dir {directory}
 visible_hostname squid.lab
 shutdown_lifetime 0
+"""
+
+SQUID = """
+http_port {port}
 acl refused port 9
 http_access deny refused
 {access}
@@ -259,7 +261,8 @@ class Squid(Proxy):
             access = SQUID_AUTH.format(
                 passwords=self.write("passwords", f"{self.user}:{crypt}\n")
             )
-        text = SQUID.format(port=self.port, directory=self.directory, access=access)
+        text = SQUID_PLACES.format(directory=self.directory)
+        text += SQUID.format(port=self.port, access=access)
         self.start("squid", "-N", "-f", self.write("conf", text))
 
 
@@ -340,65 +343,3 @@ SOCKS = (Danted, Microsocks, SshTunnel, Shadowsocks)
 CONNECT = (Squid, Tinyproxy)
 ASKING = (Danted, Microsocks, Squid, Tinyproxy)  # for a user, if told to
 RECEIVERS = (HAProxyReceiver, NginxReceiver)
-
-# --- those that take packets: as `waylay config example` prints them ------------------
-
-TITLE = re.compile(r"^# --- (\S+) ---\n", re.MULTILINE)
-
-
-def example(name: str) -> tuple[str, str]:
-    """Our half and theirs, unchanged."""
-    done = subprocess.run(
-        [waylay.WAYLAY, "config", "example", name], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    nothing, _, ours, _, theirs = TITLE.split(done.stdout)
-    assert nothing == ""
-    return ours.removesuffix("\n"), theirs
-
-
-# What Debian's squid.conf has around the line that includes conf.d.
-SQUID_AROUND = """
-pid_filename none
-cache deny all
-access_log stdio:{directory}/access.log
-cache_log {directory}/cache.log
-coredump_dir {directory}
-visible_hostname squid.lab
-shutdown_lifetime 0
-include {included}
-http_access allow localhost
-http_access deny all
-http_port 3128
-"""
-
-
-class TransparentSquid(Proxy):
-    port = 3129
-
-    def begin(self) -> None:
-        included = self.write("waylay.conf", example("squid")[1])
-        text = SQUID_AROUND.format(directory=self.directory, included=included)
-        self.start("squid", "-N", "-f", self.write("conf", text))
-
-    @property
-    def access_log(self) -> str:
-        return (self.directory / "access.log").read_text()
-
-
-class TransparentHAProxy(Proxy):
-    port = 3143
-
-    def begin(self) -> None:
-        file = self.write("conf", example("haproxy")[1])
-        self.start("haproxy", "-db", "-f", file)
-
-
-class Redudp(Proxy):
-    """The UDP part of redsocks: datagrams, IPv4 only."""
-
-    port = 10053
-    listed = "-Hlun"
-
-    def begin(self) -> None:
-        self.start("redsocks", "-c", self.write("conf", example("redsocks")[1]))

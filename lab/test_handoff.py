@@ -15,6 +15,7 @@ for.  What a router without waylay shows is in test_delivery.py.
 
 import pytest
 
+import printed
 import proxies
 import waylay
 from each_engine import require
@@ -92,8 +93,8 @@ class Flow:
 
 @ENGINE
 def test_haproxy(lab, client, start, run, family, engine):
-    start(proxies.example("haproxy")[0], engine)
-    run(proxies.TransparentHAProxy, lab.gw)
+    start(printed.example("haproxy")[0], engine)
+    run(printed.TransparentHAProxy, lab.gw)
     leaks = LeakObserver(lab.srv)
     with Flow(client, lab.srv, family, 443) as flow:
         assert flow.peer[0] == client.address(family)
@@ -126,7 +127,7 @@ def test_redsocks_tcp(
     lab, client, clean_host, nat_of_redsocks, start, run, family, engine
 ):
     """NAT rules stay as they are; waylay has the port."""
-    start(proxies.example("redsocks")[0], engine)
+    start(printed.example("redsocks")[0], engine)
     run(proxies.Danted, lab.srv)
     with Flow(client, lab.srv2, family, 8000) as flow:
         assert flow.peer[0] == lab.srv.address(family)
@@ -137,9 +138,9 @@ def test_redsocks_tcp(
 @ENGINE
 def test_redsocks_udp(lab, client, start, run, resources, engine):
     """Its own part, a transparent UDP program."""
-    start(proxies.example("redsocks")[0], engine)
+    start(printed.example("redsocks")[0], engine)
     run(proxies.Danted, lab.srv)
-    run(proxies.Redudp, lab.gw)
+    run(printed.Redudp, lab.gw)
     leaks = LeakObserver(lab.srv2)
     for port in (5000, 5001):
         server = resources.enter_context(lab.srv2.udp("v4", port))
@@ -179,8 +180,8 @@ def meshed(lab):
 def handoff(lab, client, meshed, app):
     """Squid comes first: the example requires its listener."""
     before = HostState(lab.gw)
-    squid = proxies.TransparentSquid(lab.gw)
-    haproxy = proxies.TransparentHAProxy(lab.gw)
+    squid = printed.TransparentSquid(lab.gw)
+    haproxy = printed.TransparentHAProxy(lab.gw)
     with waylay.Daemon(lab.gw, EXAMPLE.read_text()) as daemon:
         yield daemon
     haproxy.close()

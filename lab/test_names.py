@@ -9,12 +9,12 @@ import contextlib
 import os
 import socket
 import ssl
-import subprocess
 import threading
 
 import pytest
 
-from endings import assert_stream_arrives, end_of, finish
+from certificate import make_certificate
+from endings import assert_stream_arrives, end_of, finish, receive
 from hello import client_hello, split_records
 from named_rules import CONFIG, FORBIDDEN, expected_source  # noqa: F401
 from named_rules import second_address  # noqa: F401
@@ -35,15 +35,6 @@ def accept(listener, resources):
     server.settimeout(5)
     resources.enter_context(server)
     return server, peer[0]
-
-
-def receive(s: socket.socket, count: int) -> bytes:
-    text = b""
-    while len(text) < count:
-        piece = s.recv(count - len(text))
-        assert piece, f"the end after {len(text)} of {count} bytes"
-        text += piece
-    return text
 
 
 def in_pieces(s: socket.socket, text: bytes, size: int) -> None:
@@ -221,19 +212,7 @@ def test_R_HTTP_1_which_host_counts(
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory) -> tuple[str, str]:
     """Of self.example, signed by nobody; its key."""
-    directory = tmp_path_factory.mktemp("certificate")
-    paths = str(directory / "crt"), str(directory / "key")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
-            *("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=self.example"),
-            *("-addext", "subjectAltName=DNS:self.example"),
-            *("-out", paths[0], "-keyout", paths[1]),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return paths
+    return make_certificate(tmp_path_factory.mktemp("certificate"), "self.example")
 
 
 def test_R_TLS_5_a_session_is_not_touched(

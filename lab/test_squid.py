@@ -18,7 +18,7 @@ import threading
 
 import pytest
 
-import proxies
+import printed
 import waylay
 from each_engine import ENGINE, gateway, require  # noqa: F401
 from endings import connection_outcome
@@ -32,7 +32,7 @@ GATEWAY = {"v4": "192.168.1.1", "v6": "fd00:1::1"}
 
 
 def config(engine: str) -> str:
-    text = proxies.example("squid")[0]
+    text = printed.example("squid")[0]
     assert text.count("auto") == 1
     return text.replace("auto", engine)
 
@@ -55,7 +55,7 @@ def squid(lab, gateway):
     if not gateway.is_waylay:
         yield None
         return
-    squid = proxies.TransparentSquid(lab.gw)
+    squid = printed.TransparentSquid(lab.gw)
     yield squid
     squid.close()
 
@@ -127,12 +127,15 @@ def test_T07_the_gateway_itself_is_not_reached_by_squid(
     lab, client, gateway, squid, family
 ):
     """Not by its address, and not by a port of Squid's own."""
-    for port in (PORT, proxies.TransparentSquid.port):
+    for port in (PORT, printed.TransparentSquid.port):
         to = (GATEWAY[family], port)
         assert connection_outcome(lambda: client.connect(to)) == "ECONNREFUSED"
 
 
 # --- Squid dies ------------------------------------------------------------------------
+
+
+CLIENTS = 8
 
 
 class Requests(threading.Thread):
@@ -156,20 +159,37 @@ class Requests(threading.Thread):
             return "failed"
         return "squid" if "squid" in answer.via else "direct"
 
+
+class Load:
+    """Some of them at once."""
+
+    def __init__(self, client: Namespace, address: str):
+        self._all = [Requests(client, address) for _ in range(CLIENTS)]
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [outcome for one in self._all for outcome in one.outcomes]
+
     def wait(self, outcome: str) -> None:
-        """The next ones from now on."""
-        mark = len(self.outcomes)
-        what = f"a request that is {outcome}"
-        wait_for(what, lambda: outcome in self.outcomes[mark:], 10)
+        """Each of them has had it, from now on."""
+        marks = [len(one.outcomes) for one in self._all]
+
+        def have_all() -> bool:
+            news = [one.outcomes[mark:] for one, mark in zip(self._all, marks)]
+            return all(outcome in new for new in news)
+
+        wait_for(f"requests that are {outcome}", have_all, 10)
 
     def close(self) -> None:
-        self.is_over.set()
-        self.join()
+        for one in self._all:
+            one.is_over.set()
+        for one in self._all:
+            one.join()
 
 
 @pytest.fixture
 def killing(fresh_lab, family, probe, resources):
-    """killing("ebpf", "open"): requests under way, and Squid killed twice."""
+    """killing("ebpf", "open", "direct"): Squid is killed twice under load."""
     lab = fresh_lab
 
     def run(engine: str, on_failure: str, meanwhile: str) -> tuple:
@@ -179,20 +199,20 @@ def killing(fresh_lab, family, probe, resources):
         before = HostState(lab.gw)
         text = config(engine).replace("on-failure  open", f"on-failure {on_failure}")
         with waylay.Daemon(lab.gw, text):
-            squid = proxies.TransparentSquid(lab.gw)
+            squid = printed.TransparentSquid(lab.gw)
             leaks = LeakObserver(lab.srv)
-            requests = Requests(client, lab.srv.address(family))
-            resources.callback(requests.close)
+            load = Load(client, lab.srv.address(family))
+            resources.callback(load.close)
             for _ in range(2):
-                requests.wait("squid")
+                load.wait("squid")
                 squid.close()
-                requests.wait(meanwhile)
-                squid = proxies.TransparentSquid(lab.gw)
-            requests.wait("squid")
-            requests.close()
+                load.wait(meanwhile)
+                squid = printed.TransparentSquid(lab.gw)
+            load.wait("squid")
+            load.close()
             squid.close()
         assert_same_state(before, HostState(lab.gw))
-        return requests.outcomes, leaks.forwarded()
+        return load.outcomes, leaks.forwarded()
 
     return run
 

@@ -16,6 +16,7 @@ import pytest
 
 import waylay
 from datagrams import client, server
+from endings import receive
 from namespace import endpoint
 from observers import LeakObserver
 from programs import NAME, NameServer
@@ -283,15 +284,6 @@ def test_R_DNS_5_a_long_answer_passes_unchanged(lab, daemon, family, resources):
     answer = question[:2] + b"\x81\x80" + question[4:] + bytes(1200)
     far.sendto(answer, peer)
     assert near.recv(4000) == answer
-
-
-def receive(s: socket.socket, count: int) -> bytes:
-    text = b""
-    while len(text) < count:
-        piece = s.recv(count - len(text))
-        assert piece, f"the end after {len(text)} of {count} bytes"
-        text += piece
-    return text
 
 
 def over_tcp(message: bytes) -> bytes:
