@@ -2,7 +2,8 @@
 /*
  * example_test.c - the examples: ours are valid, and all can be told apart.
  *
- * That they work is tried in lab/test_handoff.py and lab/test_squid.py.
+ * That they work is tried in lab/: test_squid.py, test_mitmproxy.py,
+ * test_handoff.py; not those of Envoy and sing-box, which Debian does not have.
  */
 #include "cli/example.h"
 

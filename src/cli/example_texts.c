@@ -118,7 +118,8 @@ static const char envoy_theirs[] =
 static const char mitmproxy_ours[] =
 	"# Web traffic of the clients behind eth1 goes through mitmproxy on this host.\n"
 	"# Its mode `transparent` understands REDIRECT only, so waylay takes the flows\n"
-	"# itself and tells mitmproxy by SOCKS5 where they go.\n"
+	"# itself and tells mitmproxy by SOCKS5 where they go.  Instead of the client\n"
+	"# mitmproxy sees this host, and so does the server.\n"
 	"engine      auto\n"
 	"on-failure  closed              # nobody looks: nothing passes\n"
 	"\n"
@@ -138,7 +139,9 @@ static const char mitmproxy_ours[] =
 static const char mitmproxy_theirs[] =
 	"#!/bin/sh\n"
 	"# Clients have to trust the certificate in ~/.mitmproxy/mitmproxy-ca-cert.pem.\n"
-	"exec mitmproxy --mode socks5 --listen-host 127.0.0.1 --listen-port 1080\n";
+	"# For the program with windows write `mitmproxy` instead of `mitmdump`.\n"
+	"exec mitmdump --mode socks5 --showhost \\\n"
+	"    --listen-host 127.0.0.1 --listen-port 1080\n";
 
 static const char sing_box_ours[] =
 	"# Everything from the clients behind eth1 goes to sing-box on this host.\n"
