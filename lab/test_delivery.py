@@ -5,8 +5,8 @@
 
 The program is a transparent listener that answers by itself, so nothing of
 what it takes reaches srv.  On the plain gateway the same program is srv's
-own server: it must see and show the same addresses.  HAProxy is a program
-that goes on to the server, and its answers must find back to it.
+own server: it must see and show the same addresses, with each engine.  HAProxy
+is a program that goes on to the server, and its answers must find back to it.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import socket
 import pytest
 
 import waylay
+from each_engine import ENGINE, gateway, require  # noqa: F401
 from endings import assert_stream_arrives, connection_outcome
 from namespace import Namespace, endpoint
 from observers import HostState, LeakObserver, assert_same_state
@@ -28,8 +29,10 @@ PROGRAM_PORT = 3129
 HAPROXY_PORT = 3143
 HAPROXY_SERVER_PORTS = "8000-8099"
 SERVER_PORT = 5000
+OWN_PORT = 5001
 EXCEPTED_PORT = 9090
 LOOPBACK = {"v4": "127.0.0.1", "v6": "::1"}
+GATEWAY = {"v4": "192.0.2.1", "v6": "2001:db8:1::1"}
 ANY_SOURCE = {"v4": "0.0.0.0", "v6": "[::]:0"}
 FAMILIES = ("v4", "v6")
 MEGA = 1 << 20
@@ -43,31 +46,40 @@ def delivering(
     port: int = PROGRAM_PORT,
     selects: str = "tcp any; udp any",
     more: str = "",
+    at: str = "",
 ) -> str:
-    """An intercept that delivers to `port` of the family's loopback address."""
+    """An intercept that delivers to `port`, of the family's loopback address if
+    no other one is said."""
     return f"""
     intercept {name}-{family} {{
         from lan0; {selects}
         except port {EXCEPTED_PORT}
-        deliver {endpoint(LOOPBACK[family], port)}
+        deliver {endpoint(at or LOOPBACK[family], port)}
         {more}
     }}
     """
 
 
-def config(*intercepts: str, on_failure: str = "open") -> str:
-    general = f"engine {waylay.ENGINE}; on-failure {on_failure}; workers 1"
+def written(
+    *intercepts: str, on_failure: str = "open", engine: str = waylay.ENGINE
+) -> str:
+    general = f"engine {engine}; on-failure {on_failure}; workers 1"
     return "\n".join((general, *intercepts))
 
 
-# HAProxy's first: the first intercept that selects a packet takes it.
-CONFIG = config(
-    *(
-        delivering(f, "haproxy", HAPROXY_PORT, f"tcp {HAPROXY_SERVER_PORTS}")
-        for f in FAMILIES
-    ),
-    *(delivering(f) for f in FAMILIES),
-)
+def config(engine: str) -> str:
+    """Of the module's gateway.  HAProxy's and the gateway's own address come
+    first: the first intercept that selects a packet takes it."""
+    own = f"tcp {OWN_PORT}; udp {OWN_PORT}"
+    return written(
+        *(
+            delivering(f, "haproxy", HAPROXY_PORT, f"tcp {HAPROXY_SERVER_PORTS}")
+            for f in FAMILIES
+        ),
+        *(delivering(f, "own", selects=own, at=GATEWAY[f]) for f in FAMILIES),
+        *(delivering(f) for f in FAMILIES),
+        engine=engine,
+    )
 
 
 # --- addresses ----------------------------------------------------------------
@@ -112,6 +124,26 @@ def test_udp_keeps_both_addresses(lab, gateway, family, program, resources):
     assert (leaks.forwarded() == 0) == gateway.is_waylay
 
 
+def test_a_program_on_an_address_of_the_gateway(
+    lab, gateway, family, probe, resources, leaks
+):
+    """Not on loopback: other hosts could reach it, too."""
+    host, at, port = lab.srv, lab.srv.address(family), OWN_PORT
+    if gateway.is_waylay:
+        host, at, port = lab.gw, GATEWAY[family], PROGRAM_PORT
+    program = probe(host, "transparent-server", port, "--on", at)
+    to = (lab.srv.address(family), OWN_PORT)
+    with lab.cli.connect(to) as client:
+        client.sendall(b"question")
+        assert client.recv(100) == b"question"
+    assert program.line()["own"] == endpoint(*to)
+    one = resources.enter_context(lab.cli.udp(family))
+    one.sendto(b"question", to)
+    answer, peer = one.recvfrom(100)
+    assert (answer, peer[:2]) == (b"question", to)
+    assert (leaks.forwarded() == 0) == gateway.is_waylay
+
+
 def test_a_stream_both_ways_is_intact(lab, gateway, family, program, probe):
     to = lab.srv.address(family)
     client = probe(lab.cli, "tcp-client", to, SERVER_PORT, "--send", 8 * MEGA)
@@ -144,9 +176,9 @@ def assert_books_are_empty(daemon: waylay.Daemon) -> None:
     status = daemon.status()
     assert status["counters"]["tcp_accepted"] == 0
     assert [i["deliver"] for i in status["intercepts"]] == [
-        endpoint(LOOPBACK[f], port)
-        for port in (HAPROXY_PORT, PROGRAM_PORT)
-        for f in FAMILIES
+        *(endpoint(LOOPBACK[f], HAPROXY_PORT) for f in FAMILIES),
+        *(endpoint(GATEWAY[f], PROGRAM_PORT) for f in FAMILIES),
+        *(endpoint(LOOPBACK[f], PROGRAM_PORT) for f in FAMILIES),
     ]
 
 
@@ -157,7 +189,7 @@ def test_one_family_is_delivered_the_other_passes(fresh_lab, family, probe):
     lab = fresh_lab
     leaks = LeakObserver(lab.srv)
     other = {"v4": "v6", "v6": "v4"}[family]
-    text = config(delivering(family), on_failure="closed")
+    text = written(delivering(family), on_failure="closed")
     with waylay.Daemon(lab.gw, text):
         program = start_program(probe, lab.gw, family)
         probe(lab.srv, "tcp-server", SERVER_PORT)
@@ -204,14 +236,17 @@ def ping(lab, family: str) -> None:
     lab.cli.run("ping", "-c", "1", "-W", "5", lab.srv.address(family))
 
 
-def test_F03_open_is_direct_while_the_program_is_gone(fresh_lab, family, probe):
-    if waylay.ENGINE == "iptables":
+@ENGINE
+def test_F03_open_is_direct_while_the_program_is_gone(fresh_lab, family, probe, engine):
+    require(engine)
+    if engine == "iptables":
         pytest.skip("iptables cannot ask whether another program listens")
     lab = fresh_lab
     probe(lab.srv, "tcp-server", SERVER_PORT)
     leaks = LeakObserver(lab.srv)
     intercepts = [delivering(f) for f in FAMILIES]
-    with waylay.Daemon(lab.gw, config(*intercepts, on_failure="open")):
+    text = written(*intercepts, on_failure="open", engine=engine)
+    with waylay.Daemon(lab.gw, text):
         program = start_program(probe, lab.gw, family)
         talk(lab, family)
         assert leaks.forwarded() == 0
@@ -228,14 +263,17 @@ def test_F03_open_is_direct_while_the_program_is_gone(fresh_lab, family, probe):
         assert leaks.forwarded() == 0
 
 
+@ENGINE
 def test_F02_closed_lets_nothing_out_while_the_program_is_gone(
-    fresh_lab, family, probe
+    fresh_lab, family, probe, engine
 ):
+    require(engine)
     lab = fresh_lab
     probe(lab.srv, "tcp-server", SERVER_PORT)
     leaks = LeakObserver(lab.srv)
     intercepts = [delivering(f) for f in FAMILIES]
-    with waylay.Daemon(lab.gw, config(*intercepts, on_failure="closed")):
+    text = written(*intercepts, on_failure="closed", engine=engine)
+    with waylay.Daemon(lab.gw, text):
         program = start_program(probe, lab.gw, family)
         old = lab.cli.connect((lab.srv.address(family), SERVER_PORT))
         program.close()
@@ -256,7 +294,7 @@ def test_F02_closed_lets_nothing_out_while_the_program_is_gone(
 
 def requiring(family: str, protocol: str, is_required: bool = True) -> str:
     word = "yes" if is_required else "no"
-    return config(
+    return written(
         delivering(
             family, selects=f"{protocol} any", more=f"require-listener {word}"
         )
@@ -313,7 +351,7 @@ def test_a_listener_that_is_not_required_may_be_missing(host, family):
 def test_the_other_protocol_alone_is_no_listener(host, family, resources):
     """TCP and UDP are selected, and only TCP is listened to."""
     resources.enter_context(host.listen(family, PROGRAM_PORT, LOOPBACK[family]))
-    text = config(delivering(family, more="require-listener yes"))
+    text = written(delivering(family, more="require-listener yes"))
     assert_refused(host, family, resources, text)
 
 
