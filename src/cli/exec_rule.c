@@ -11,12 +11,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { WORD_MAX = 320, PORT_DIGITS_MAX = 5 };
+enum { WORD_MAX = 320 };
 
 struct target {
 	const char *condition; /* "dst" or "domain" */
 	char what[WORD_MAX];   /* as the grammar writes it */
-	unsigned port;	       /* 0: any */
+	uint16_t port;	       /* 0: any */
 };
 
 /* -EINVAL: neither; -ERANGE: a network with bits behind its length. */
@@ -44,25 +44,12 @@ static int parse_what(const char *text, struct target *t)
 	return 0;
 }
 
-static bool parse_port(const char *text, unsigned *out)
-{
-	size_t len = strlen(text);
-	unsigned value = 0;
-
-	if (!len || len > PORT_DIGITS_MAX || text[strspn(text, "0123456789")])
-		return false;
-	for (; *text; text++)
-		value = value * 10 + (unsigned)(*text - '0');
-	*out = value;
-	return value && value <= UINT16_MAX;
-}
-
 /* "WHAT:PORT", or "[WHAT]:PORT" for what has colons itself. */
 static int parse_with_port(char *text, struct target *t)
 {
 	char *colon = strrchr(text, ':');
 
-	if (!colon || !parse_port(colon + 1, &t->port))
+	if (!colon || addr_parse_port(colon + 1, &t->port) < 0)
 		return -EINVAL;
 	*colon = '\0';
 	if (*text == '[' && colon > text + 1 && colon[-1] == ']') {

@@ -19,8 +19,6 @@ static const struct {
 	{ "http://", EXEC_VIA_HTTP },
 };
 
-enum { PORT_DIGITS_MAX = 5 };
-
 static int refuse(struct err *e, const char *why)
 {
 	return err_set(e, EINVAL, "--via: %s", why);
@@ -93,21 +91,6 @@ static int parse_user(const char *text, size_t len, struct exec_via *v,
 
 /* --- host and port ------------------------------------------------------- */
 
-static bool parse_port(const char *text, uint16_t *out)
-{
-	size_t len = strlen(text);
-	unsigned value = 0;
-
-	if (!len || len > PORT_DIGITS_MAX || text[strspn(text, "0123456789")])
-		return false;
-	for (; *text; text++)
-		value = value * 10 + (unsigned)(*text - '0');
-	if (!value || value > UINT16_MAX)
-		return false;
-	*out = (uint16_t)value;
-	return true;
-}
-
 /* `text` is "[::1]", "192.0.2.1" or a name; written back in its usual form. */
 static bool parse_host(const char *text, size_t len, struct exec_via *v)
 {
@@ -145,7 +128,7 @@ static int parse_server(const char *text, struct exec_via *v, struct err *e)
 	memcpy(rest, text, len);
 	rest[len] = '\0';
 	colon = strrchr(rest, ':');
-	if (!colon || !parse_port(colon + 1, &v->port) ||
+	if (!colon || addr_parse_port(colon + 1, &v->port) < 0 ||
 	    !parse_host(rest, (size_t)(colon - rest), v))
 		return refuse(e,
 			      "it needs a host and a port, such as "

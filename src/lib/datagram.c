@@ -8,6 +8,7 @@
  */
 #include "lib/args.h"
 #include "lib/error.h"
+#include "net/dgram.h"
 #include "net/packet.h"
 #include "net/sock.h"
 
@@ -38,26 +39,24 @@ static int check_size(const struct waylay_datagram *d, struct err *e)
 
 /* --- receiving ----------------------------------------------------------- */
 
-static void read_origdst(struct msghdr *msg, struct addr *out)
-{
-	*out = (struct addr){ 0 };
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
-	     c = CMSG_NXTHDR(msg, c)) {
-		if ((c->cmsg_level == SOL_IP &&
-		     c->cmsg_type == IP_ORIGDSTADDR) ||
-		    (c->cmsg_level == SOL_IPV6 &&
-		     c->cmsg_type == IPV6_ORIGDSTADDR))
-			addr_from_sockaddr((struct sockaddr *)CMSG_DATA(c),
-					   out);
-	}
-	(void)addr_unmap(out); /* of IPv4, on an IPv6 socket */
-}
-
 static void store(struct addr *a, struct sockaddr_storage *out)
 {
 	memset(out, 0, sizeof(*out));
 	if (a->family)
 		(void)addr_to_sockaddr(a, out);
+}
+
+static int check_receiver(int fd, struct err *e)
+{
+	int protocol = args_socket_is(fd, SO_PROTOCOL);
+
+	if (protocol < 0)
+		return err_errno(e, -protocol, "descriptor %d is no socket",
+				 fd);
+	if (protocol != IPPROTO_UDP)
+		return err_set(e, EPROTOTYPE, "descriptor %d is no UDP socket",
+			       fd);
+	return 0;
 }
 
 static int receive(int fd, struct waylay_datagram *d, struct err *e)
@@ -80,7 +79,8 @@ static int receive(int fd, struct waylay_datagram *d, struct err *e)
 		return err_errno(e, errno, "cannot receive a datagram");
 	addr_from_sockaddr((struct sockaddr *)&ss, &from);
 	(void)addr_unmap(&from);
-	read_origdst(&msg, &to);
+	dgram_origdst(&msg, &to);
+	(void)addr_unmap(&to); /* of IPv4, on an IPv6 socket */
 	d->len = (size_t)len;
 	store(&from, &d->from);
 	store(&to, &d->to);
@@ -91,19 +91,12 @@ int waylay_recv(int fd, struct waylay_datagram *datagram,
 		struct waylay_error *error)
 {
 	struct err e;
-	int type, result = check_size(datagram, &e);
+	int result = check_size(datagram, &e);
 
 	if (!result && !datagram->bytes && datagram->capacity)
 		result = err_set(&e, EINVAL, "no room for the datagram");
-	if (!result) {
-		type = args_socket_is(fd, SO_TYPE);
-		if (type < 0)
-			result = err_errno(&e, -type,
-					   "descriptor %d is no socket", fd);
-		else if (type != SOCK_DGRAM)
-			result = err_set(&e, EPROTOTYPE,
-					 "descriptor %d is no UDP socket", fd);
-	}
+	if (!result)
+		result = check_receiver(fd, &e);
 	if (!result)
 		result = receive(fd, datagram, &e);
 	return error_pass(error, &e, result);

@@ -64,18 +64,27 @@ int addr_parse_ip(const char *text, struct addr *out)
 	return 0;
 }
 
+int addr_parse_port(const char *text, uint16_t *out)
+{
+	long port = parse_number(text, UINT16_MAX);
+
+	if (port < 1)
+		return -EINVAL;
+	*out = (uint16_t)port;
+	return 0;
+}
+
 int addr_parse(const char *text, struct addr *out)
 {
 	char ip[ADDR_TEXT_MAX];
 	const char *colon = strrchr(text, ':');
 	const char *start = text;
+	uint16_t port;
 	struct addr a;
 	size_t len;
-	long port;
 
-	if (!colon)
+	if (!colon || addr_parse_port(colon + 1, &port) < 0)
 		return -EINVAL;
-	port = parse_number(colon + 1, 65535);
 	len = (size_t)(colon - text);
 	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
 		start++;
@@ -83,7 +92,7 @@ int addr_parse(const char *text, struct addr *out)
 	} else if (memchr(text, ':', len)) {
 		return -EINVAL; /* IPv6 needs its brackets */
 	}
-	if (port < 1 || len >= sizeof(ip))
+	if (len >= sizeof(ip))
 		return -EINVAL;
 	memcpy(ip, start, len);
 	ip[len] = '\0';
@@ -91,7 +100,7 @@ int addr_parse(const char *text, struct addr *out)
 		return -EINVAL;
 	if ((start == text) != (a.family == AF_INET))
 		return -EINVAL;
-	a.port = (uint16_t)port;
+	a.port = port;
 	*out = a;
 	return 0;
 }

@@ -36,6 +36,8 @@ enum {
 
 /* Parse an address without port.  -EINVAL leaves out untouched. */
 int addr_parse_ip(const char *text, struct addr *out);
+/* Parse "1" to "65535".  -EINVAL leaves out untouched. */
+int addr_parse_port(const char *text, uint16_t *out);
 /* Parse "1.2.3.4:80" or "[2001:db8::1]:80"; port 1..65535. */
 int addr_parse(const char *text, struct addr *out);
 /* Parse "10.0.0.0/8", "2001:db8::/32", or a bare address (full length).

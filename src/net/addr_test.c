@@ -52,6 +52,29 @@ static void test_good(void **state)
 	}
 }
 
+static void test_ports(void **state)
+{
+	static const struct {
+		const char *text;
+		int port; /* 0: refused */
+	} ports[] = {
+		{ "1", 1 },	     { "65535", 65535 }, { "080", 80 },
+		{ "", 0 },	     { "0", 0 },	 { "65536", 0 },
+		{ "4294967377", 0 }, { "+80", 0 },	 { " 80", 0 },
+		{ "80 ", 0 },	     { "80-90", 0 },	 { "http", 0 },
+	};
+
+	(void)state; /* unused */
+	for (size_t i = 0; i < sizeof(ports) / sizeof(*ports); i++) {
+		uint16_t port = 7;
+		int result = addr_parse_port(ports[i].text, &port);
+
+		if (result != (ports[i].port ? 0 : -EINVAL) ||
+		    port != (ports[i].port ? ports[i].port : 7))
+			fail_msg("'%s': %d, %d", ports[i].text, result, port);
+	}
+}
+
 static const char *const bad[] = {
 	"",
 	":",
@@ -340,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_contains),

@@ -70,10 +70,9 @@ void dgram_done(struct dgram_batch *b)
 	b->memory = NULL;
 }
 
-static void read_control(struct msghdr *msg, struct dgram *out)
+void dgram_origdst(struct msghdr *msg, struct addr *out)
 {
-	out->origdst = (struct addr){ 0 };
-	out->is_fragmented = false;
+	*out = (struct addr){ 0 };
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
 	     c = CMSG_NXTHDR(msg, c)) {
 		if ((c->cmsg_level == SOL_IP &&
@@ -81,13 +80,21 @@ static void read_control(struct msghdr *msg, struct dgram *out)
 		    (c->cmsg_level == SOL_IPV6 &&
 		     c->cmsg_type == IPV6_ORIGDSTADDR))
 			addr_from_sockaddr((struct sockaddr *)CMSG_DATA(c),
-					   &out->origdst);
+					   out);
+	}
+}
+
+static bool is_fragmented(struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
+	     c = CMSG_NXTHDR(msg, c)) {
 		if ((c->cmsg_level == SOL_IP &&
 		     c->cmsg_type == IP_RECVFRAGSIZE) ||
 		    (c->cmsg_level == SOL_IPV6 &&
 		     c->cmsg_type == IPV6_RECVFRAGSIZE))
-			out->is_fragmented = true;
+			return true;
 	}
+	return false;
 }
 
 int dgram_recv(int fd, struct dgram_batch *b)
@@ -116,7 +123,8 @@ int dgram_recv(int fd, struct dgram_batch *b)
 
 		d->len = m->msgs[i].msg_len;
 		addr_from_sockaddr((struct sockaddr *)&m->src[i], &d->src);
-		read_control(&m->msgs[i].msg_hdr, d);
+		dgram_origdst(&m->msgs[i].msg_hdr, &d->origdst);
+		d->is_fragmented = is_fragmented(&m->msgs[i].msg_hdr);
 	}
 	b->count = (size_t)count;
 	return count;

@@ -43,6 +43,9 @@ void dgram_done(struct dgram_batch *b);
 /* Receive what is there, at most DGRAM_BATCH: the count, or -EAGAIN, or the
  * pending error of the socket (-ECONNREFUSED...). */
 int dgram_recv(int fd, struct dgram_batch *b);
+/* What the kernel says of a datagram's original destination (family 0:
+ * nothing), for a socket with IP_RECVORIGDSTADDR or its like of IPv6. */
+void dgram_origdst(struct msghdr *msg, struct addr *out);
 /* Leave only those of which fn says true, in their order; how many went.  fn
  * may change them. */
 typedef bool (*dgram_keep_fn)(void *ctx, struct dgram *d);

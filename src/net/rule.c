@@ -235,7 +235,7 @@ int rule_flush(struct nl *nl, uint8_t protocol, const struct ip_rule *keep,
 				error = delete_rule(nl, &w.rules[i]);
 		free(w.rules);
 		if (error < 0)
-			return err_errno(e, -error, "cannot remove a %s rule",
+			return err_errno(e, -error, "cannot remove an %s rule",
 					 family_name(families[f]));
 	}
 	return 0;
