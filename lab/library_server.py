@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program with libwaylay, for scenarios: tells each client where it goes.
 
-usage: library_server.py [--wildcard] [--onward] NAME=VALUE...
+usage: library_server.py [--wildcard] [--onward] [--udp] NAME=VALUE...
 
 NAME=VALUE are settings of waylay_intercept_set(); without any, nothing is
 intercepted and the listener has port 9000 on all addresses.  With --wildcard
 the listener is an ordinary transparent socket on ::, for both families.  With
---onward what the client gets is what the server has said.  "ready" on standard
-error, then a JSON line for each connection on standard output.  SIGTERM ends
-it.
+--onward what the client gets is what the server has said.  With --udp each
+datagram is answered by where it went, from there.  "ready" on standard error,
+then a JSON line for each connection on standard output.  SIGTERM ends it.
 """
 
 import contextlib
@@ -33,6 +33,17 @@ class Error(ctypes.Structure):
         ("size", ctypes.c_size_t),
         ("code", ctypes.c_int),
         ("text", ctypes.c_char * 1012),
+    ]
+
+
+class Datagram(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("bytes", ctypes.c_void_p),
+        ("capacity", ctypes.c_size_t),
+        ("len", ctypes.c_size_t),
+        ("source", ctypes.c_ubyte * 128),
+        ("to", ctypes.c_ubyte * 128),
     ]
 
 
@@ -63,8 +74,8 @@ def cooked(ss: bytes) -> tuple[str, int]:
     return socket.inet_ntop(socket.AF_INET6, ss[8:24]), port
 
 
-def open_listeners(wants_wildcard: bool, is_fixed: bool) -> list[socket.socket]:
-    if wants_wildcard:
+def open_listeners(words: list[str], is_fixed: bool) -> list[socket.socket]:
+    if "--wildcard" in words:
         s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         s.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
@@ -75,13 +86,12 @@ def open_listeners(wants_wildcard: bool, is_fixed: bool) -> list[socket.socket]:
     hosts, port = ("127.0.0.1", "::1"), 0
     if is_fixed:
         hosts, port = ("0.0.0.0", "::"), PORT
-    return [open_listener(host, port) for host in hosts]
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    at = raw(host, port)
-    fd = must(library.waylay_listen_tcp(at, None, ctypes.byref(error)))
-    return socket.socket(fileno=fd)
+    is_udp = "--udp" in words
+    listen = library.waylay_listen_udp if is_udp else library.waylay_listen_tcp
+    return [
+        socket.socket(fileno=must(listen(raw(host, port), None, ctypes.byref(error))))
+        for host in hosts
+    ]
 
 
 def intercept(listeners: list[socket.socket], settings: list[str]) -> ctypes.c_void_p:
@@ -117,6 +127,16 @@ def serve(client: socket.socket, is_onward: bool) -> None:
     print(json.dumps({"way": WAYS[way], "to": to}), flush=True)
 
 
+def answer(listener: socket.socket, sender: int) -> None:
+    """Where it went, from there."""
+    room = ctypes.create_string_buffer(100)
+    d = Datagram(ctypes.sizeof(Datagram), ctypes.addressof(room), len(room))
+    must(library.waylay_recv(listener.fileno(), ctypes.byref(d), ctypes.byref(error)))
+    room.value = "{} {}".format(*cooked(bytes(d.to))).encode()
+    back = Datagram(d.size, d.bytes, d.capacity, len(room.value), d.to, d.source)
+    must(library.waylay_send(sender, ctypes.byref(back), ctypes.byref(error)))
+
+
 def end(*_: object) -> None:
     raise SystemExit
 
@@ -125,20 +145,28 @@ def main() -> None:
     words = sys.argv[1:]
     settings = [word for word in words if "=" in word]
     signal.signal(signal.SIGTERM, end)
-    listeners = open_listeners("--wildcard" in words, not settings)
+    listeners = open_listeners(words, not settings)
     take = intercept(listeners, settings) if settings else None
     try:
         print("ready", file=sys.stderr, flush=True)
-        serve_all(listeners, "--onward" in words)
+        serve_all(listeners, words)
     finally:
         library.waylay_intercept_free(take)
 
 
-def serve_all(listeners: list[socket.socket], is_onward: bool) -> None:
+def serve_all(listeners: list[socket.socket], words: list[str]) -> None:
+    senders = {}
+    if "--udp" in words:
+        for s in listeners:
+            fd = library.waylay_sender(s.family, None, ctypes.byref(error))
+            senders[s] = must(fd)
     while True:
         for s in select.select(listeners, [], [])[0]:
+            if s in senders:
+                answer(s, senders[s])
+                continue
             with s.accept()[0] as client, contextlib.suppress(BrokenPipeError):
-                serve(client, is_onward)
+                serve(client, "--onward" in words)
 
 
 if __name__ == "__main__":

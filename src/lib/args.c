@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { FLAGS_KNOWN = WAYLAY_NONBLOCK | WAYLAY_REUSEPORT };
+enum {
+	FLAGS_KNOWN = WAYLAY_NONBLOCK | WAYLAY_REUSEPORT,
+	OPTIONS_MAX = 4096, /* no version will have more: a wrong size */
+};
 
 /* Bytes behind what is known here must be zero: they ask for nothing. */
 static int copy_known(const struct waylay_options *in,
@@ -20,6 +23,8 @@ static int copy_known(const struct waylay_options *in,
 		return err_set(e, EINVAL,
 			       "the size of the options is not set: %zu",
 			       in->size);
+	if (in->size > OPTIONS_MAX)
+		return err_set(e, E2BIG, "options of %zu bytes", in->size);
 	for (size_t i = sizeof(*out); i < in->size; i++)
 		if (bytes[i])
 			return err_set(e, E2BIG,

@@ -32,8 +32,7 @@ int calm_check(struct err *e)
 	struct stat process, thread;
 
 	if (!has_capability(CAP_NET_ADMIN))
-		return err_set(e, EPERM,
-			       "cannot intercept: it needs CAP_NET_ADMIN");
+		return err_set(e, EPERM, "an interception needs CAP_NET_ADMIN");
 	if (stat("/proc/self/ns/net", &process) < 0 ||
 	    stat("/proc/thread-self/ns/net", &thread) < 0)
 		return err_errno(e, errno,

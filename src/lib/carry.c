@@ -20,10 +20,8 @@
 
 static int take(struct carry *c, struct err *e)
 {
-	int error = calm_check(e);
+	int error;
 
-	if (error < 0)
-		return error;
 	c->lock_fd = instance_lock(e);
 	if (c->lock_fd < 0)
 		return c->lock_fd;
@@ -219,6 +217,11 @@ int carry_install(struct carry *c, struct config *config, struct err *e)
 	struct calm calm;
 	int error;
 
+	error = calm_check(e);
+	if (error < 0) {
+		config_free(config);
+		return error;
+	}
 	calm_begin(&calm);
 	error = carry_is_installed(c) ? install_again(c, config, e)
 				      : install_first(c, config, e);
@@ -252,24 +255,36 @@ int carry_check(struct carry *c, struct err *e)
 
 	if (!carry_is_installed(c))
 		return err_set(e, ENOENT, "nothing is installed");
+	result = calm_check(e);
+	if (result < 0)
+		return result;
 	calm_begin(&calm);
 	result = check(c, e);
 	calm_end(&calm);
 	return result;
 }
 
-int carry_remove(struct carry *c, struct err *e)
+static int remove_own(struct carry *c, struct err *e)
 {
 	struct err routing = { 0 };
+	int error = remove_one(c->engine, e);
+
+	if (routing_remove(&c->nl, &routing) < 0 && !error)
+		error = err_set(e, routing.code, "%s", routing.text);
+	return error;
+}
+
+int carry_remove(struct carry *c, struct err *e)
+{
 	struct calm calm;
 	int error;
 
 	if (!carry_is_installed(c))
 		return 0;
 	calm_begin(&calm);
-	error = remove_one(c->engine, e);
-	if (routing_remove(&c->nl, &routing) < 0 && !error)
-		error = err_set(e, routing.code, "%s", routing.text);
+	error = calm_check(e);
+	if (!error)
+		error = remove_own(c, e);
 	release(c);
 	calm_end(&calm);
 	return error;
@@ -279,8 +294,10 @@ int carry_clean(struct err *e)
 {
 	struct carry c = CARRY_NONE;
 	struct calm calm;
-	int error = take(&c, e);
+	int error = calm_check(e);
 
+	if (!error)
+		error = take(&c, e);
 	if (error < 0)
 		return error;
 	calm_begin(&calm);
