@@ -10,6 +10,8 @@ import json
 import re
 import signal
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -205,12 +207,13 @@ def test_json_tells_of_refusals_as_of_flows(lab):
 
 
 @pytest.fixture
-def open_directory(tmp_path):
-    """Where anybody may write."""
-    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
-        directory.chmod(0o755)
-    tmp_path.chmod(0o777)
-    return tmp_path
+def open_directory():
+    """Where anybody may write.  Not below tmp_path: a second pytest on this
+    host closes that to all but root when it begins."""
+    with tempfile.TemporaryDirectory(prefix="waylay-lab-") as name:
+        directory = Path(name)
+        directory.chmod(0o777)
+        yield directory
 
 
 def read_pcap(file, *words: str) -> list[str]:
@@ -277,10 +280,50 @@ def test_a_capture_that_cannot_be_written_is_told_before(lab):
         assert why in done.stderr and file in done.stderr
 
 
+# What a file system that is too small leaves is copied.
+SMALL_DISK = """
+mount -t tmpfs -o size=1m,mode=1777 tmpfs "$1" || exit 99
+disk=$1 copy=$2; shift 2
+"$@"; status=$?
+cp "$disk/out.pcap" "$copy"; exit $status
+"""
+
+
+@pytest.mark.parametrize("limit", ["disk", "rlimit"])
+def test_a_capture_ends_where_the_disk_does(lab, who, probe, open_directory, limit):
+    """The command goes on to its end; of the file all frames are whole."""
+    disk, copy = open_directory / "disk", open_directory / "copy.pcap"
+    disk.mkdir(mode=0o777)
+    probe(lab.srv, "tcp-server", 8081, "--mode", "source", "--bytes", str(4 << 20))
+    words = waylay_exec("--quiet", "--pcap", str(disk / "out.pcap"), who=who)
+    if limit == "rlimit":
+        words = ("prlimit", f"--fsize={1 << 19}", *words)
+    client = ("/usr/bin/python3", "-c", RECEIVE, lab.srv.v4)
+    done = lab.gw.run(
+        *("sh", "-c", SMALL_DISK, "sh", str(disk), str(copy), *words, *client)
+    )
+    assert done.stdout == f"{4 << 20}\n"
+    assert done.stderr.count("\n") == 1
+    why = {"disk": "No space left on device", "rlimit": "File too large"}[limit]
+    assert f"out.pcap ends before the command did: cannot write: {why}" in done.stderr
+    assert len(read_pcap(copy)) > 3
+    assert copy.stat().st_size <= 1 << (20 if limit == "disk" else 19)
+
+
 def test_a_log_that_cannot_be_written_is_told(lab, web):
     words = waylay_exec("--quiet", "--log", "/dev/full")
     done = lab.gw.run(*words, *curl(url_of(lab.srv, "v4")))
     assert "cannot write the log: No space" in done.stderr
+
+
+def test_a_log_that_reaches_its_limit_ends_nothing_else(lab, who, web, open_directory):
+    """ulimit -f: the kernel's signal for it is not for the command."""
+    file = str(open_directory / "log")
+    words = waylay_exec("--quiet", "--json", "--log", file, who=who)
+    urls = [url_of(lab.srv, "v4")] * 40
+    done = lab.gw.run("prlimit", "--fsize=8192", *words, "curl", "-sS", *urls)
+    assert done.stdout.count("client ") == len(urls)
+    assert "cannot write the log: File too large" in done.stderr
 
 
 # --- another user -----------------------------------------------------------------

@@ -11,6 +11,7 @@ of netfilter at all.  Clients must not be able to tell which gateway it is.
 
 import contextlib
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -261,3 +262,52 @@ def test_what_cannot_be_expressed_exits_6(fresh_lab):
     assert done.returncode == EXIT_NOT_EXPRESSED
     assert "standard input:1: REDIRECT " in done.stderr
     assert rule in done.stderr
+
+
+FOREIGN = (
+    "-A PREROUTING -d 10.{a}.{b}.1/32 -j RETURN",
+    "-A PREROUTING -i lan0 -p tcp --dport {n} -j TPROXY --on-port 1 --on-ip 127.0.0.1",
+    "-A PREROUTING -m string --string s{n} -j RETURN",
+    "-A FORWARD -s 10.{a}.{b}.0/24 -j DROP",
+    "-A X -m set --match-set s{n} src -j MARK --set-mark {n}",
+    "nft add rule ip t c tcp dport {n} redirect",
+    "ip rule add fwmark {n} lookup 100",
+    "# {n}",
+    "it's \x07 \xff {n} | `sh` \\",
+    "",
+)
+SUMMARY = re.compile(
+    r"(\d+) lines: (\d+) expressed, (\d+) plumbing, "
+    r"(\d+) not about interception, (\d+) not expressed\n$"
+)
+NAMED = re.compile(r"/rules:(\d+)(?:-(\d+))?: ")
+
+
+def test_ten_thousand_foreign_lines_are_accounted_for(fresh_lab, tmp_path):
+    """Each has one of the four fates, and what is printed is valid.  An
+    apostrophe that nothing ends reaches as far as the next one."""
+    lines = (
+        FOREIGN[i % len(FOREIGN)].format(a=i >> 8, b=i & 255, n=i + 1)
+        for i in range(10_000)
+    )
+    text = "*mangle\n" + "\n".join(lines) + "\n"
+    file = tmp_path / "rules"
+    file.write_text(text, encoding="latin-1")
+    host = fresh_lab.gw
+    done = host.run(waylay.WAYLAY, "import", str(file), check=False)
+    assert done.returncode == EXIT_NOT_EXPRESSED
+    total, *fates = map(int, SUMMARY.search(done.stderr).groups())
+    assert total == sum(fates) == text.count("\n")
+    printed = tmp_path / "printed.conf"
+    printed.write_text(done.stdout)
+    host.run(waylay.WAYLAY, "config", "check", str(printed))
+    done = host.run(waylay.WAYLAY, "--json", "import", str(file), check=False)
+    lines = json.loads(done.stdout)["lines"]
+    assert [line["line"] for line in lines] == list(range(1, total + 1))
+    refused = [line["line"] for line in lines if line["status"] == "not-expressed"]
+    named = [
+        number
+        for first, last in NAMED.findall(done.stderr)
+        for number in range(int(first), int(last or first) + 1)
+    ]
+    assert named == refused and len(refused) == fates[-1]

@@ -251,6 +251,7 @@ static int run(struct job *j)
 		return give_up(j, &e);
 	exec_wait_pass_signals(j->command);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* the log's limit is not its end */
 	(void)!write(j->go[1], "g", 1); /* fails if it has died: waited for */
 	status = exec_wait_command(j->command);
 	finish(j);

@@ -28,6 +28,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,6 +44,7 @@ enum {
 	FRAME_BYTES = 2048, /* V3 asks for it, and does not use it */
 	RETIRE_MS = 10,
 	END_MS = 2000,
+	LOOSE_MAX = 1 << 16, /* that a full disk may cost */
 };
 
 static const char capture[] = "the capture";
@@ -55,9 +57,11 @@ struct tap {
 	int socket, marker_socket, link;
 	bool is_ending, has_ended; /* the marker was sent, was seen */
 	uint8_t *ring;
-	unsigned block; /* the next one */
-	FILE *pcap;	/* NULL: none, or broken */
-	int pcap_error;
+	unsigned block;	   /* the next one */
+	FILE *pcap;	   /* NULL: none */
+	off_t pcap_whole;  /* bytes of it that stay, whole frames; -1: a pipe */
+	size_t pcap_loose; /* bytes behind them */
+	int pcap_error;	   /* the first; nothing is written behind it */
 	int flows_fd;
 	unsigned long untold; /* refusals for which the pipe had no room */
 	struct addr gateways[2];
@@ -105,6 +109,43 @@ static bool is_marker(const uint8_t *frame, size_t len)
 	       !memcmp(frame + ETH_HLEN, marker, sizeof(marker));
 }
 
+/* A file that is cut in a frame would be a broken one. */
+static void break_pcap(struct tap *t, int error)
+{
+	t->pcap_error = error;
+	__fpurge(t->pcap);
+	if (t->pcap_whole >= 0) /* if it fails the sentence is still true */
+		(void)!ftruncate(fileno(t->pcap), t->pcap_whole);
+}
+
+static void flush_pcap(struct tap *t)
+{
+	if (!t->pcap || t->pcap_error)
+		return;
+	if (fflush(t->pcap) != 0) {
+		break_pcap(t, -errno);
+		return;
+	}
+	t->pcap_whole = ftello(t->pcap);
+	t->pcap_loose = 0;
+}
+
+static void write_frame(struct tap *t, const struct pcap_frame *frame)
+{
+	int error;
+
+	if (!t->pcap || t->pcap_error)
+		return;
+	error = pcap_write_frame(t->pcap, frame);
+	if (error < 0) {
+		break_pcap(t, error);
+		return;
+	}
+	t->pcap_loose += frame->len;
+	if (t->pcap_loose > LOOSE_MAX)
+		flush_pcap(t);
+}
+
 static void take_frame(struct tap *t, const struct tpacket3_hdr *h)
 {
 	const uint8_t *bytes = (const uint8_t *)h + h->tp_mac;
@@ -124,8 +165,7 @@ static void take_frame(struct tap *t, const struct tpacket3_hdr *h)
 		t->has_ended = true;
 		return;
 	}
-	if (t->pcap && !t->pcap_error)
-		t->pcap_error = pcap_write_frame(t->pcap, &frame);
+	write_frame(t, &frame);
 	if (t->flows_fd >= 0 && from->sll_pkttype != PACKET_OUTGOING &&
 	    exec_refusal_read(bytes, h->tp_snaplen, t->gateways, &r))
 		tell(t, &r);
@@ -159,8 +199,7 @@ static void take_blocks(struct tap *t)
 		t->block = (t->block + 1) % BLOCKS;
 	}
 	/* Who reads the file while it grows sees whole frames, soon. */
-	if (t->pcap && !t->pcap_error && fflush(t->pcap) != 0)
-		t->pcap_error = -errno;
+	flush_pcap(t);
 }
 
 /* --- its life ------------------------------------------------------------ */
@@ -216,8 +255,7 @@ static int open_pcap(struct tap *t, int fd, const char *name, struct err *e)
 	if (!t->pcap)
 		return err_errno(e, errno, "cannot write %s", name);
 	t->pcap_error = pcap_write_head(t->pcap);
-	if (!t->pcap_error && fflush(t->pcap) != 0)
-		t->pcap_error = -errno;
+	flush_pcap(t);
 	return t->pcap_error < 0
 		       ? err_errno(e, -t->pcap_error, "cannot write %s", name)
 		       : 0;
@@ -282,7 +320,9 @@ static void judge(struct tap *t, const char *name, struct err *e)
 	if (t->pcap && fclose(t->pcap) != 0 && !t->pcap_error)
 		t->pcap_error = -errno;
 	if (t->pcap_error < 0)
-		(void)err_errno(e, -t->pcap_error, "cannot write %s", name);
+		(void)err_errno(e, -t->pcap_error,
+				"%s ends before the command did: cannot write",
+				name);
 	else if (t->pcap && stats.tp_drops)
 		(void)err_set(e, ENOBUFS, "%u frames are missing in %s",
 			      stats.tp_drops, name);
@@ -309,6 +349,7 @@ static _Noreturn void be_tap(const struct exec_tap *of, int inner_ns,
 	(void)setpgid(0, 0); /* Ctrl-C is for the command */
 	(void)prctl(PR_SET_NAME, "waylay-tap");
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* setrlimit(2): an error is enough */
 	set_gateways(&t);
 	if (begin(&t, of, inner_ns, &e) == 0) {
 		said_tell(said_fd, &e);

@@ -63,17 +63,30 @@ static void count_lines(const struct import *im, size_t *counts)
 		counts[import_line(im, i)->status]++;
 }
 
+/* Of the command that begins at line i. */
+static uint32_t last_number(const struct import *im, size_t i)
+{
+	while (i + 1 < import_line_count(im) &&
+	       import_line(im, i + 1)->is_continued)
+		i++;
+	return import_line(im, i)->number;
+}
+
 static void print_missing(const struct import *im)
 {
 	struct str text = { 0 };
 
 	for (size_t i = 0; i < import_line_count(im); i++) {
 		const struct import_line *l = import_line(im, i);
+		uint32_t last;
 
 		if (l->status != IMPORT_NOT_EXPRESSED || l->is_continued)
 			continue;
-		str_addf(&text, "%s:%u: %s\n    ", l->file, l->number,
-			 l->reason);
+		last = last_number(im, i);
+		str_addf(&text, "%s:%u", l->file, l->number);
+		if (last > l->number)
+			str_addf(&text, "-%u", last);
+		str_addf(&text, ": %s\n    ", l->reason);
 		str_addn(&text, l->text, l->len);
 		str_add(&text, "\n");
 	}
