@@ -10,6 +10,7 @@ SOURCES = pathlib.Path(__file__).resolve().parent
 NAMES = ("connect_loop", "first_byte", "flood", "http_server", "idle_client",
          "socks_server", "test_run", "udp_echo", "udp_ping", "udp_send", "udp_sink")
 SHARED = ("helper.c", "frame.c")
+MORE = {"socks_server": ("socks_relay.c", "socks_udp.c")}  # of one alone
 FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra")
 
 
@@ -18,6 +19,6 @@ def compile_all(directory):
     paths = {name: pathlib.Path(directory) / name for name in NAMES}
     for name, path in paths.items():
         run([os.environ.get("CC", "cc"), *FLAGS, "-o", path,
-             SOURCES / f"{name}.c", *(SOURCES / shared for shared in SHARED),
+             *(SOURCES / c for c in (f"{name}.c", *MORE.get(name, ()), *SHARED)),
              "-Wl,--as-needed", "-lbpf"])
     return paths

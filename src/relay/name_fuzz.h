@@ -19,17 +19,25 @@ enum { FUZZ_CUTS = 64 }; /* of a long input; a short one is cut everywhere */
 typedef enum name_result (*name_fn)(const uint8_t *bytes, size_t len,
 				    char out[HOST_TEXT_MAX]);
 
-/* `out` is "" without a name. */
-static inline enum name_result fuzz_read(name_fn read, const uint8_t *bytes,
-					 size_t len, char out[HOST_TEXT_MAX])
+/* To be freed. */
+static inline uint8_t *fuzz_copy(const uint8_t *bytes, size_t len)
 {
 	uint8_t *copy = malloc(len + !len);
-	enum name_result r;
 
 	if (!copy)
 		abort();
 	if (len)
 		memcpy(copy, bytes, len);
+	return copy;
+}
+
+/* `out` is "" without a name. */
+static inline enum name_result fuzz_read(name_fn read, const uint8_t *bytes,
+					 size_t len, char out[HOST_TEXT_MAX])
+{
+	uint8_t *copy = fuzz_copy(bytes, len);
+	enum name_result r;
+
 	out[0] = '\0';
 	r = read(copy, len, out);
 	free(copy);

@@ -16,13 +16,9 @@ static enum name_result read_stream(const struct sniff *what,
 				    char out[HOST_TEXT_MAX],
 				    enum name_kind *kind)
 {
-	uint8_t *copy = malloc(len + !len);
+	uint8_t *copy = fuzz_copy(bytes, len);
 	enum name_result r;
 
-	if (!copy)
-		abort();
-	if (len)
-		memcpy(copy, bytes, len);
 	out[0] = '\0';
 	*kind = NAME_KIND_NONE;
 	r = name_of_stream(what, copy, len, out, kind);
