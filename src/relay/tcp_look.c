@@ -123,10 +123,7 @@ static void on_header(struct tcp_flow *f, const struct flow_record *r)
 	f->last_ms = f->tcp->worker->loop.now_ms;
 	publish(f, &known);
 	tcp_flow_set_state(f, is_open ? FLOW_SNIFFING : FLOW_CONNECTING);
-	if (is_open)
-		look_for_name(f);
-	else
-		tcp_open_begin(f);
+	tcp_open_begin(f);
 }
 
 /* The header's bytes are no data: they are taken, exactly. */

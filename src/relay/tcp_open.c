@@ -337,9 +337,6 @@ static void on_opened(struct tcp_flow *f)
 	if (f->opening_us)
 		board_opened(a->board, tcp_flow_record(f)->upstream,
 			     (uint32_t)(clock_us() - f->opening_us));
-	/* The server's first bytes may have come with the proxy's last. */
-	if (f->dial.is_heard)
-		f->side[SERVER].is_readable = true;
 	f->side[SERVER].fd = dial_take(&f->dial);
 	tcp_flow_relay(f);
 }
