@@ -18,6 +18,7 @@
 struct err;
 
 #define CLI_CONFIG_FILE "/etc/waylay/waylay.conf"
+#define CLI_NC_USAGE	"[OPTION...] HOST PORT... | -l [OPTION...] [HOST] PORT"
 
 enum cli_exit {
 	CLI_OK = 0,
@@ -55,7 +56,27 @@ enum cli_option_id {
 	OPT_LOG,
 	OPT_PCAP,
 	OPT_USER,
-	OPT_COUNT,
+	OPT_NC_IPV4,
+	OPT_NC_IPV6,
+	OPT_NC_CRLF,
+	OPT_NC_NO_STDIN,
+	OPT_NC_KEEP_OPEN,
+	OPT_NC_LISTEN,
+	OPT_NC_SHUTDOWN,
+	OPT_NC_NUMERIC,
+	OPT_NC_SOURCE_PORT,
+	OPT_NC_QUIT,
+	OPT_NC_SOURCE,
+	OPT_NC_UDP,
+	OPT_NC_VERBOSE,
+	OPT_NC_WAIT,
+	OPT_NC_ZERO,
+	OPT_NC_TPROXY,
+	OPT_NC_ORIG_DST,
+	OPT_NC_TAKE,
+	OPT_NC_EXEC,
+	OPT_NC_SH_EXEC,
+	OPT_COUNT, /* at most 64: a command has a bit for each */
 };
 
 /* One option that has a value, as it was written. */
@@ -89,6 +110,7 @@ int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_run(const struct cli *cli, int argc, char **argv);
 int cli_exec(const struct cli *cli, int argc, char **argv);
 int cli_import(const struct cli *cli, int argc, char **argv);
+int cli_nc(const struct cli *cli, int argc, char **argv);
 int cli_version(const struct cli *cli, int argc, char **argv);
 int cli_help(const struct cli *cli, int argc, char **argv);
 

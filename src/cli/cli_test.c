@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cli_test.c - the tool as a person meets it: words in, status and text out.
- *
  * Runs the program named by the first argument in an empty directory that
  * holds a few files, with a daemon of canned replies in a child process.
  */
@@ -140,6 +139,8 @@ static const struct {
 		     "80 -j TPROXY --on-port 1 --on-ip 127.0.0.1\n" },
 	{ "bad.sh", "iptables -t mangle -A PREROUTING -p tcp --sport 80 -j "
 		    "TPROXY --on-port 1\n" },
+	{ "long.sh", "iptables -t mangle -A PREROUTING -p tcp --sport 80 \\\n"
+		     "  -j TPROXY --on-port 1\n" },
 	{ "prompt.sh", "# iptables -t mangle -A PREROUTING -j TPROXY\n" },
 };
 
@@ -423,6 +424,7 @@ static const struct scene {
 	  "expressed\n" },
 	{ "import of two files", "import rule.sh bad.sh", 6,
 	  "bad.sh:1: waylay cannot choose by the source port\n    iptables" },
+	{ "import of a command over lines", "import long.sh", 6, "long.sh:1-2: " },
 	{ "import as JSON", "import --json bad.sh", 6,
 	  "\"status\": \"not-expressed\"" },
 	{ "import of comments", "import prompt.sh", 0,

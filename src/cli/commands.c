@@ -46,6 +46,41 @@ const struct cli_option cli_options[OPT_COUNT] = {
 	[OPT_PCAP] = { "pcap", 0, "FILE",
 		       "write the command's packets there, for tcpdump -r" },
 	[OPT_USER] = { "user", 0, "USER", "run the command as this user" },
+	/* Those of nc; their letters are those of OpenBSD's netcat. */
+	[OPT_NC_IPV4] = { "ipv4", '4', NULL, "IPv4 only" },
+	[OPT_NC_IPV6] = { "ipv6", '6', NULL, "IPv6 only" },
+	[OPT_NC_CRLF] = { "crlf", 'C', NULL, "send LF as CR LF" },
+	[OPT_NC_NO_STDIN] = { "no-stdin", 'd', NULL,
+			      "do not read standard input" },
+	[OPT_NC_KEEP_OPEN] = { "keep-open", 'k', NULL,
+			       "with -l: one connection after the other" },
+	[OPT_NC_LISTEN] = { "listen", 'l', NULL,
+			    "accept instead of connecting" },
+	[OPT_NC_SHUTDOWN] = { "shutdown", 'N', NULL,
+			      "send FIN when standard input ends" },
+	[OPT_NC_NUMERIC] = { "nodns", 'n', NULL, "look no names up" },
+	[OPT_NC_SOURCE_PORT] = { "source-port", 'p', "PORT", "own port" },
+	[OPT_NC_QUIT] = { "quit", 'q', "SECONDS",
+			  "end so long after standard input; implies -N" },
+	[OPT_NC_SOURCE] = { "bind", 's', "ADDR[:PORT]",
+			    "speak with this address, also a foreign one" },
+	[OPT_NC_UDP] = { "datagrams", 'u', NULL, "UDP instead of TCP" },
+	[OPT_NC_VERBOSE] = { "verbose", 'v', NULL,
+			     "say what happens, on standard error" },
+	[OPT_NC_WAIT] = { "wait", 'w', "SECONDS",
+			  "limit of connecting, and of silence" },
+	[OPT_NC_ZERO] = { "zero", 'z', NULL,
+			  "only try whether somebody listens" },
+	[OPT_NC_TPROXY] = { "tproxy", 0, "PORT",
+			    "with -l: accept for any address, at PORT" },
+	[OPT_NC_ORIG_DST] = { "orig-dst", 0, NULL,
+			      "with -l: say who came, and for which address" },
+	[OPT_NC_TAKE] = { "take", 0, "PORTS",
+			  "with -l --from: intercept these ports" },
+	[OPT_NC_EXEC] = { "exec", 0, "COMMAND",
+			  "give it the connection; split at blanks" },
+	[OPT_NC_SH_EXEC] = { "sh-exec", 0, "COMMAND",
+			     "the same, by /bin/sh -c" },
 };
 
 const struct cli_command cli_commands[COMMAND_COUNT] = {
@@ -63,7 +98,7 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 	{
 		.name = "flows",
 		.run = cli_flows,
-		.options = 1 << OPT_ENDED | 1 << OPT_WATCH,
+		.options = 1ull << OPT_ENDED | 1ull << OPT_WATCH,
 		.usage = "[--ended N] [-w]",
 		.summary = "list the flows that are relayed",
 		.text = "Lists the flows, newest last.  SOURCE is the address "
@@ -105,7 +140,7 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 	{
 		.name = "config",
 		.run = cli_config,
-		.options = 1 << OPT_IN_PLACE,
+		.options = 1ull << OPT_IN_PLACE,
 		.usage = "check|show|format [FILE] | example [NAME [HALF]]",
 		.summary = "check, show or format a configuration",
 		.text = "  check [FILE]        say everything that is wrong "
@@ -132,7 +167,7 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 	{
 		.name = "rules",
 		.run = cli_rules,
-		.options = 1 << OPT_ENGINE | 1 << OPT_ALL,
+		.options = 1ull << OPT_ENGINE | 1ull << OPT_ALL,
 		.usage = "show [--engine ENGINE] [--all] [FILE]",
 		.summary = "print what is installed in the kernel",
 		.text = "Prints it as text that a person can run or read, and "
@@ -147,7 +182,8 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 	{
 		.name = "explain",
 		.run = cli_explain,
-		.options = 1 << OPT_FROM | 1 << OPT_NAME | 1 << OPT_QUIC,
+		.options =
+			1ull << OPT_FROM | 1ull << OPT_NAME | 1ull << OPT_QUIC,
 		.usage = "tcp|udp SRC[:PORT] DST:PORT [OPTION...] [FILE]",
 		.summary = "say which way a flow would go, and why",
 		.text = "Prints the intercept that takes it, each rule up to "
@@ -165,9 +201,9 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 	{
 		.name = "run",
 		.run = cli_run,
-		.options = 1 << OPT_FROM | 1 << OPT_TCP | 1 << OPT_UDP |
-			   1 << OPT_EXCEPT_DST | 1 << OPT_SOURCE |
-			   1 << OPT_ON_FAILURE,
+		.options = 1ull << OPT_FROM | 1ull << OPT_TCP |
+			   1ull << OPT_UDP | 1ull << OPT_EXCEPT_DST |
+			   1ull << OPT_SOURCE | 1ull << OPT_ON_FAILURE,
 		.usage = "--from IFACE [--tcp PORTS] [--udp PORTS] ...",
 		.summary = "run waylayd in the foreground, without a file",
 		.text = "Without --tcp and --udp all TCP is taken.  Several "
@@ -181,9 +217,10 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 	{
 		.name = "exec",
 		.run = cli_exec,
-		.options = 1 << OPT_QUIET | 1 << OPT_VIA | 1 << OPT_ALLOW |
-			   1 << OPT_DENY | 1 << OPT_LOG | 1 << OPT_PCAP |
-			   1 << OPT_USER,
+		.options = 1ull << OPT_QUIET | 1ull << OPT_VIA |
+			   1ull << OPT_ALLOW | 1ull << OPT_DENY |
+			   1ull << OPT_LOG | 1ull << OPT_PCAP |
+			   1ull << OPT_USER,
 		.is_verbatim = true,
 		.usage = "[OPTION...] [--] COMMAND [ARGUMENT...]",
 		.summary = "run one command with its traffic relayed",
@@ -212,13 +249,53 @@ const struct cli_command cli_commands[COMMAND_COUNT] = {
 			"there.\nPrints a configuration that does the same.  "
 			"Nothing is executed or installed.\n"
 			"\n"
-			"What it cannot express is named on standard error, and "
+			"What it cannot express is named on standard error, "
+			"and "
 			"the exit status is 6.\nWithout FILE, or for '-', it "
 			"reads standard input.\n"
 			"\n"
 			"examples:\n"
 			"  iptables-save | waylay import > waylay.conf\n"
 			"  waylay import tproxy.sh\n",
+	},
+	{
+		.name = "nc",
+		.run = cli_nc,
+		.options = 1ull << OPT_NC_IPV4 | 1ull << OPT_NC_IPV6 |
+			   1ull << OPT_NC_CRLF | 1ull << OPT_NC_NO_STDIN |
+			   1ull << OPT_NC_KEEP_OPEN | 1ull << OPT_NC_LISTEN |
+			   1ull << OPT_NC_SHUTDOWN | 1ull << OPT_NC_NUMERIC |
+			   1ull << OPT_NC_SOURCE_PORT | 1ull << OPT_NC_QUIT |
+			   1ull << OPT_NC_SOURCE | 1ull << OPT_NC_UDP |
+			   1ull << OPT_NC_VERBOSE | 1ull << OPT_NC_WAIT |
+			   1ull << OPT_NC_ZERO | 1ull << OPT_NC_TPROXY |
+			   1ull << OPT_NC_ORIG_DST | 1ull << OPT_FROM |
+			   1ull << OPT_NC_TAKE | 1ull << OPT_EXCEPT_DST |
+			   1ull << OPT_ENGINE | 1ull << OPT_NC_EXEC |
+			   1ull << OPT_NC_SH_EXEC,
+		.usage = CLI_NC_USAGE,
+		.summary = "netcat with foreign addresses",
+		.text = "Copies standard input to a connection and the "
+			"connection to standard output, as\nnetcat does.  With "
+			"-s it speaks with an address that is not this host's; "
+			"with -l\n--tproxy it accepts for any address, and "
+			"says "
+			"on standard error for which.\n"
+			"\n"
+			"With --from it intercepts as long as it runs: with "
+			"-l, "
+			"what comes in there for\nthe ports of --take; else "
+			"the "
+			"answers to the foreign address of -s.\n"
+			"\n"
+			"examples:\n"
+			"  waylay nc -l --tproxy 50080\n"
+			"  waylay nc -l -k --from eth1 --take 80 --exec "
+			"/usr/local/bin/answer\n"
+			"  waylay nc -s 192.0.2.4:5555 --from eth0 example.org "
+			"80\n"
+			"  waylay nc -u -l --from eth1 --take 53\n"
+			"  waylay nc -z -v example.org 20-30\n",
 	},
 	{
 		.name = "version",

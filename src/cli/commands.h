@@ -20,17 +20,19 @@ struct cli_option {
 	const char *text;
 };
 
-enum { COMMAND_COUNT = 12 };
+enum { COMMAND_COUNT = 13 };
 
 struct cli_command {
 	const char *name;
 	cli_command_fn run;
-	uint32_t options;  /* bits (1 << OPT_x), the common ones apart */
+	uint64_t options;  /* bits (1ull << OPT_x), the common ones apart */
 	bool is_verbatim;  /* what follows the first operand is not ours */
 	const char *usage; /* behind "waylay NAME" */
 	const char *summary;
 	const char *text; /* help: what it does, then examples */
 };
+
+_Static_assert(OPT_COUNT <= 64, "a command has a bit for each option");
 
 extern const struct cli_option cli_options[OPT_COUNT];
 extern const struct cli_command cli_commands[COMMAND_COUNT];

@@ -21,11 +21,11 @@ static void print_option(const struct cli_option *o, FILE *out)
 	fprintf(out, "  %-*s %s\n", OPTION_WIDTH, name, o->text);
 }
 
-static void print_options(uint32_t options, FILE *out)
+static void print_options(uint64_t options, FILE *out)
 {
 	fputs("\noptions:\n", out);
 	for (size_t i = 0; i < OPT_COUNT; i++)
-		if (options & 1u << i)
+		if (options & 1ull << i)
 			print_option(&cli_options[i], out);
 }
 

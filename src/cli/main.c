@@ -34,24 +34,25 @@ static int bad_option(int c, char **argv, const char *command)
 			command ? " " : "", command ? command : "");
 }
 
-static enum cli_option_id option_id(int c)
+/* A letter may have another meaning in another command. */
+static enum cli_option_id option_id(int c, uint64_t accepted)
 {
 	size_t id = 0;
 
 	if (c >= LONG_BASE)
 		return (enum cli_option_id)(c - LONG_BASE);
-	while (cli_options[id].letter != c)
+	while (!(accepted & 1ull << id) || cli_options[id].letter != c)
 		id++; /* getopt() gives only letters that are there */
 	return (enum cli_option_id)id;
 }
 
 /* `accepted` options into both forms of getopt_long(). */
-static void getopt_tables(uint32_t accepted, struct option *longs, char *shorts)
+static void getopt_tables(uint64_t accepted, struct option *longs, char *shorts)
 {
 	for (size_t i = 0; i < OPT_COUNT; i++) {
 		const struct cli_option *o = &cli_options[i];
 
-		if (!(accepted & 1u << i))
+		if (!(accepted & 1ull << i))
 			continue;
 		*longs++ = (struct option){
 			.name = o->name,
@@ -73,9 +74,10 @@ static int parse_options(struct cli *cli, const struct cli_command *command,
 			 int argc, char **argv)
 {
 	bool is_strict = !command || command->is_verbatim;
-	uint32_t accepted = COMMON_OPTIONS | (command ? command->options : 0);
+	uint64_t accepted = COMMON_OPTIONS | (command ? command->options : 0);
 	struct option longs[OPT_COUNT + 1];
 	char shorts[2 * OPT_COUNT + 3];
+	enum cli_option_id id;
 	int c;
 
 	(void)stpcpy(shorts, is_strict ? "+:" : ":");
@@ -88,10 +90,11 @@ static int parse_options(struct cli *cli, const struct cli_command *command,
 					 command ? command->name : NULL);
 			return -1;
 		}
-		cli->option[option_id(c)] = optarg ? optarg : "";
+		id = option_id(c, accepted);
+		cli->option[id] = optarg ? optarg : "";
 		if (optarg) /* a word has one at most: there is room */
 			cli->given[cli->given_count++] =
-				(struct cli_given){ option_id(c), optarg };
+				(struct cli_given){ id, optarg };
 	}
 	return optind;
 }
