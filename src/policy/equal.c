@@ -208,7 +208,8 @@ static bool equal_rules(const struct rule *a, const struct rule *b)
 	       a->is_dst_or_domain == b->is_dst_or_domain &&
 	       a->is_quic == b->is_quic && a->has_ports == b->has_ports &&
 	       equal_ports(&a->ports, &b->ports) &&
-	       a->upstream == b->upstream && a->is_logged == b->is_logged;
+	       a->upstream == b->upstream && a->is_logged == b->is_logged &&
+	       a->cut_through == b->cut_through;
 }
 
 static bool equal_timeouts(const struct timeouts *a, const struct timeouts *b)
@@ -228,16 +229,17 @@ static bool equal_sniff(const struct sniff *a, const struct sniff *b)
 static bool equal_settings(const struct config *a, const struct config *b)
 {
 	return a->engine == b->engine && a->on_failure == b->on_failure &&
-	       a->mark == b->mark && a->mask == b->mask &&
-	       a->table == b->table && a->workers == b->workers &&
-	       a->port == b->port && a->log.level == b->log.level &&
-	       a->log.format == b->log.format &&
+	       a->cut_through == b->cut_through && a->mark == b->mark &&
+	       a->mask == b->mask && a->table == b->table &&
+	       a->workers == b->workers && a->port == b->port &&
+	       a->log.level == b->log.level && a->log.format == b->log.format &&
 	       a->log.flows_every == b->log.flows_every &&
 	       equal_timeouts(&a->timeouts, &b->timeouts) &&
 	       equal_sniff(&a->sniff, &b->sniff) &&
 	       a->limits.tcp_flows == b->limits.tcp_flows &&
 	       a->limits.udp_flows == b->limits.udp_flows &&
 	       a->limits.udp_per_client == b->limits.udp_per_client &&
+	       a->limits.cut_flows == b->limits.cut_flows &&
 	       a->has_admin_http == b->has_admin_http &&
 	       addr_equal(&a->admin_http, &b->admin_http) &&
 	       equal_secrets(&a->admin_token, &b->admin_token);

@@ -39,7 +39,8 @@ static const struct picture {
 	  "w.conf:1:1: error: unknown statement \"a\\xe2\\x80\\xaeb\"\n"
 	  "    a\\xe2\\x80\\xaeb {}\n"
 	  "    ^~~~~~~~~~~~~~\n"
-	  "    one of: engine, on-failure, mark, table, workers, port, log, "
+	  "    one of: engine, on-failure, cut-through, mark, table, workers, "
+	  "port, log, "
 	  "timeouts, limits, list, intercept, upstream, group, sniff, rules, "
 	  "admin, cluster\n" },
 	{ "what is missing at the end of a line is shown behind it",

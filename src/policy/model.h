@@ -255,6 +255,9 @@ struct group {
  *	[domain ...] [quic] -> UPSTREAM [log]
  * All given conditions must hold.  `list NAME` is a condition on dst, on the
  * name, or, if the list holds both, on either. */
+/* Who decides whether a rule's flows may be cut through: doc/cut-through.md */
+enum rule_cut_through { RULE_CUT_AS_FILE, RULE_CUT_ON, RULE_CUT_OFF };
+
 struct rule {
 	bool is_default; /* `default -> X`; has no conditions */
 	bool has_intercept;
@@ -269,6 +272,7 @@ struct rule {
 	struct port_set ports; /* destination ports */
 	size_t upstream;       /* index into config.upstreams, groups too */
 	bool is_logged;	       /* `log`: a record even if log flows is off */
+	uint8_t cut_through;   /* enum rule_cut_through */
 	struct place at;
 };
 
@@ -286,6 +290,7 @@ struct limits {
 	uint32_t tcp_flows;	 /* per worker; 0 (default): by descriptors */
 	uint32_t udp_flows;	 /* per worker; default 4096 */
 	uint32_t udp_per_client; /* per worker; default 512 */
+	uint32_t cut_flows;	 /* cut-through at a time; default 65536 */
 };
 
 /* sniff { tls; http; quic; wait D }.  Without the block all three, 300 ms.
@@ -302,13 +307,17 @@ struct log_conf {
 	uint32_t flows_every; /* one record in N; 1 = all (default), 0 = off */
 };
 
+/* auto: where the kernel can */
+enum cut_through { CUT_THROUGH_AUTO, CUT_THROUGH_ON, CUT_THROUGH_OFF };
+
 struct config {
 	struct arena *arena; /* owns everything below */
 	enum engine_kind engine;
-	enum on_failure on_failure; /* default open */
-	uint32_t mark, mask;	    /* default 0x1000/0x3000; see doc */
-	uint32_t table;		    /* routing table, default 7700 */
-	uint32_t workers;	    /* 0 (default): one per CPU; at most 64 */
+	enum on_failure on_failure;   /* default open */
+	enum cut_through cut_through; /* default auto */
+	uint32_t mark, mask;	      /* default 0x1000/0x3000; see doc */
+	uint32_t table;		      /* routing table, default 7700 */
+	uint32_t workers;	      /* 0 (default): one per CPU; at most 64 */
 	uint16_t port; /* first listener port; 0 (default): any free */
 	struct log_conf log;
 	struct timeouts timeouts;

@@ -232,7 +232,41 @@ static bool parse_conditions(struct parser *p, struct rule *r)
 	return check_quic(p, r);
 }
 
-/* "-> UPSTREAM [log]" */
+/* "cut-through on|off" */
+static bool parse_cut_through(struct parser *p, struct rule *r)
+{
+	static const char *const words[] = { "on", "off", NULL };
+	unsigned choice;
+
+	p->word_next++;
+	if (!value_choice(p, "cut-through", words, &choice))
+		return false;
+	r->cut_through = choice ? RULE_CUT_OFF : RULE_CUT_ON;
+	return true;
+}
+
+/* Behind the upstream, in any order, each once; what else is there is too much
+ * for words_end(). */
+static bool parse_options(struct parser *p, struct rule *r)
+{
+	const struct word *w;
+
+	while ((w = word_peek(p))) {
+		if (!strcmp(w->text, "log") && !r->is_logged) {
+			r->is_logged = true;
+			if (!word_take(p, "log"))
+				return false;
+		} else if (!strcmp(w->text, "cut-through") && !r->cut_through) {
+			if (!parse_cut_through(p, r))
+				return false;
+		} else {
+			return true;
+		}
+	}
+	return true;
+}
+
+/* "-> UPSTREAM [log] [cut-through on|off]" */
 static bool parse_target(struct parser *p, struct rule *r)
 {
 	const struct word *w = word_peek(p);
@@ -250,12 +284,7 @@ static bool parse_target(struct parser *p, struct rule *r)
 	if (!w)
 		return false;
 	r->upstream = parse_ref(p, w);
-	w = word_peek(p);
-	if (w && strcmp(w->text, "log") == 0) {
-		r->is_logged = true;
-		return word_take(p, "log"); /* nothing may follow it */
-	}
-	return true;
+	return parse_options(p, r);
 }
 
 static bool parse_rule(struct parser *p, void *subject)

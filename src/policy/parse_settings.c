@@ -133,7 +133,7 @@ static const struct keyword timeouts_keywords[] = {
 	{ .name = NULL },
 };
 
-enum { FLOWS_MAX = 16 * 1024 * 1024 };
+enum { FLOWS_MAX = 16 * 1024 * 1024, CUT_FLOWS_MAX = 4 * 1024 * 1024 };
 
 static const struct keyword limits_keywords[] = {
 	{ .name = "tcp-flows",
@@ -150,6 +150,11 @@ static const struct keyword limits_keywords[] = {
 	  .min = 1,
 	  .max = FLOWS_MAX,
 	  .field = offsetof(struct config, limits.udp_per_client) },
+	{ .name = "cut-flows",
+	  .parse = field_number,
+	  .min = 1,
+	  .max = CUT_FLOWS_MAX,
+	  .field = offsetof(struct config, limits.cut_flows) },
 	{ .name = NULL },
 };
 

@@ -23,11 +23,13 @@ static const struct right {
 	  "intercept a { from eth0, # first\n\n  eth1; tcp 80,\n443 }" },
 	{ "every setting can be said",
 	  "engine iptables; on-failure closed; mark 16/0x30; table 7\n"
+	  "cut-through off\n"
 	  "workers auto; port 9000\n"
 	  "log { level debug; format journal; flows sampled 10 }\n"
 	  "timeouts { connect 3s; idle 2h5m; half-closed 1m; udp 50ms\n"
 	  "dns 1d; drain 0s }\n"
-	  "limits { tcp-flows 0; udp-flows 20; udp-per-client 3 }\n"
+	  "limits { tcp-flows 0; udp-flows 20; udp-per-client 3;"
+	  " cut-flows 9 }\n"
 	  "admin { http 127.0.0.1:9095 }" },
 	{ "a transparent gateway",
 	  "engine auto\non-failure open\n"
@@ -48,6 +50,10 @@ static const struct right {
 	{ "conditions come in any order",
 	  "list l { net 10.0.0.0/8 }\nintercept a { from *; udp any }\n"
 	  "rules { port 53 udp src l intercept a dst private -> drop log }" },
+	{ "a rule has options behind its upstream, in any order",
+	  "rules { tcp -> drop log cut-through off\n"
+	  "udp -> direct cut-through on log\n"
+	  "default -> direct cut-through on }" },
 	{ "names may be used before they are defined",
 	  "rules { list l -> u }\nupstream u { via drop }\n"
 	  "list l { net ::/0 }" },

@@ -322,14 +322,19 @@ static void print_conditions(const struct config *c, const struct rule *r,
 
 void config_print_rule(const struct config *c, size_t rule, struct str *out)
 {
+	static const char *const cut_texts[] = {
+		[RULE_CUT_AS_FILE] = "",
+		[RULE_CUT_ON] = " cut-through on",
+		[RULE_CUT_OFF] = " cut-through off",
+	};
 	const struct rule *r = &c->rules[rule];
 
 	if (r->is_default)
 		str_add(out, "default");
 	else
 		print_conditions(c, r, out);
-	str_addf(out, " -> %s%s", c->upstreams[r->upstream].name,
-		 r->is_logged ? " log" : "");
+	str_addf(out, " -> %s%s%s", c->upstreams[r->upstream].name,
+		 r->is_logged ? " log" : "", cut_texts[r->cut_through]);
 }
 
 static void print_rules(const struct config *c, struct str *out)

@@ -37,6 +37,9 @@ static void print_plain(const struct config *c, struct str *out)
 	if (c->on_failure != standard.on_failure)
 		str_addf(out, "on-failure %s\n",
 			 on_failure_words[c->on_failure]);
+	if (c->cut_through != standard.cut_through)
+		str_addf(out, "cut-through %s\n",
+			 cut_through_words[c->cut_through]);
 	if (c->mark != standard.mark || c->mask != standard.mask)
 		str_addf(out, "mark 0x%x/0x%x\n", c->mark, c->mask);
 	if (c->table != standard.table)
@@ -114,6 +117,7 @@ static void print_limits(const struct limits *l, struct str *out)
 		{ "tcp-flows", l->tcp_flows, s->tcp_flows },
 		{ "udp-flows", l->udp_flows, s->udp_flows },
 		{ "udp-per-client", l->udp_per_client, s->udp_per_client },
+		{ "cut-flows", l->cut_flows, s->cut_flows },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

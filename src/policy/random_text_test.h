@@ -98,6 +98,7 @@ static inline void add_settings(unsigned short rnd[3], struct str *out)
 	static const char *const settings[] = {
 		"engine nft\n",
 		"on-failure closed;",
+		"cut-through off;",
 		"mark 0x10/0x30\n",
 		"table 9\n",
 		"workers 3\n",
@@ -258,9 +259,16 @@ static inline void add_whom(unsigned short rnd[3], struct str *out)
 
 static inline void add_rule(unsigned short rnd[3], struct str *out)
 {
-	static const char *const targets[] = {
-		"u0", "u1", "u2", "direct", "direct log", "drop log", "g", "p0"
-	};
+	static const char *const targets[] = { "u0",
+					       "u1",
+					       "u2",
+					       "direct",
+					       "direct log",
+					       "drop log",
+					       "direct cut-through on",
+					       "u0 log cut-through off",
+					       "g",
+					       "p0" };
 	size_t start = out->len;
 
 	if (draw(rnd, 2)) {

@@ -26,6 +26,14 @@ const char *const on_failure_words[] = {
 };
 static_assert(COUNT(on_failure_words) == ON_FAILURE_CLOSED + 2, "all of them");
 
+const char *const cut_through_words[] = {
+	[CUT_THROUGH_AUTO] = "auto",
+	[CUT_THROUGH_ON] = "on",
+	[CUT_THROUGH_OFF] = "off",
+	NULL,
+};
+static_assert(COUNT(cut_through_words) == CUT_THROUGH_OFF + 2, "all of them");
+
 const char *const log_level_words[] = {
 	[LOG_LEVEL_ERROR] = "error",
 	[LOG_LEVEL_WARNING] = "warning",
@@ -139,6 +147,7 @@ void config_set_defaults(struct config *c)
 	c->sniff.wait_ms = 300;
 	c->limits.udp_flows = 4096;
 	c->limits.udp_per_client = 512;
+	c->limits.cut_flows = 65536;
 }
 
 enum upstream_source source_default(enum upstream_kind kind)

@@ -13,6 +13,7 @@
 /* Each ends with NULL. */
 extern const char *const engine_words[];
 extern const char *const on_failure_words[];
+extern const char *const cut_through_words[];
 extern const char *const log_level_words[];
 extern const char *const log_format_words[]; /* the last means text as well */
 extern const char *const source_words[];
