@@ -70,3 +70,16 @@ def assert_alive(a: socket.socket, b: socket.socket) -> None:
     for one, other in ((a, b), (b, a)):
         one.sendall(b"?")
         assert other.recv(1) == b"?"
+
+
+def assert_urgent_in_line(sender: socket.socket, to: socket.socket) -> None:
+    """Urgent data arrive among the others.  A read ends at their mark, where
+    there is one: on a path without a relay."""
+    sent, found = b"in line, and urgent!", b""
+    to.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+    sender.send(sent, socket.MSG_OOB)
+    while len(found) < len(sent):
+        found += to.recv(len(sent) - len(found))
+    assert found == sent
+    to.sendall(b"?")
+    assert sender.recv(1) == b"?"

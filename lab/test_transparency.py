@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from endings import assert_urgent_in_line
 from namespace import endpoint
 from probe import digest_of
 from programs import NAME, NameServer
@@ -12,6 +13,16 @@ from programs import NAME, NameServer
 LARGE = 64 << 20
 UDP_SIZES = [0, 1, 1472, 8192, 65507]
 BOTH_PROTOCOLS = pytest.mark.parametrize("protocol", ["tcp", "udp"])
+
+
+# --- urgent data --------------------------------------------------------------
+
+
+def test_R_TCP_11_urgent_data_stay_in_line(gateway, family, pair):
+    ends = pair(family)
+    for _ in range(20):
+        assert_urgent_in_line(ends.client, ends.server)
+        assert_urgent_in_line(ends.server, ends.client)
 
 
 # --- addresses ----------------------------------------------------------------

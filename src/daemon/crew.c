@@ -87,6 +87,7 @@ static int spawn(struct member *m, struct err *e)
 		.seed = crew->seed,
 		.slot = m->slot,
 		.raw_fd = { crew->raw_fd[0], crew->raw_fd[1] },
+		.cut_fd = -1,
 		.lock_fd = crew->lock_fd,
 		.is_private = crew->is_private,
 		.nofile = crew_nofile(),

@@ -70,6 +70,21 @@ static int set_linger_reset(int fd, bool is_reset)
 	return 0;
 }
 
+/* What every TCP socket of ours has.  Urgent data are bytes like all others,
+ * and stay among them: R-TCP-11, RFC 6093 section 6. */
+static int set_stream(int fd)
+{
+	int error = set_linger_reset(fd, true);
+
+	if (!error)
+		error = set(fd, SOL_TCP, TCP_NODELAY, 1);
+	if (!error)
+		error = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (!error)
+		error = set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+	return error;
+}
+
 static int open_marked(int family, int type, int proto, uint32_t mark)
 {
 	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, proto);
@@ -137,11 +152,7 @@ static int listen_tcp(bool is_transparent, struct addr *at, uint32_t mark,
 
 	if (fd < 0)
 		return fd;
-	error = set_linger_reset(fd, true);
-	if (!error)
-		error = set(fd, SOL_TCP, TCP_NODELAY, 1);
-	if (!error)
-		error = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	error = set_stream(fd);
 	if (!error && listen(fd, SOCK_BACKLOG) < 0)
 		error = -errno;
 	if (error < 0)
@@ -222,11 +233,7 @@ int sock_leg_tcp(int family, const struct addr *src, uint32_t mark)
 
 	if (fd < 0)
 		return fd;
-	error = set_linger_reset(fd, true);
-	if (!error)
-		error = set(fd, SOL_TCP, TCP_NODELAY, 1);
-	if (!error)
-		error = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	error = set_stream(fd);
 	if (!error && src)
 		error = bind_foreign(fd, SOCK_STREAM, src);
 	return error < 0 ? fail(fd, error) : fd;

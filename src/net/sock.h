@@ -30,7 +30,8 @@ enum {
 /*
  * Transparent listener on `at` (port 0: any, written back).  Several may
  * share an address: the kernel spreads flows over them (SO_REUSEPORT).
- * Accepted sockets inherit mark, linger, keep-alive and no-delay.
+ * Accepted sockets inherit mark, linger, keep-alive, no-delay, and urgent data
+ * in line.
  * Returns the descriptor or -errno.
  */
 int sock_listen_tcp(struct addr *at, uint32_t mark, struct err *e);

@@ -108,6 +108,7 @@ static const char *const state_names[] = {
 	[FLOW_HANDSHAKE] = "handshake",
 	[FLOW_RELAYING] = "relaying",
 	[FLOW_HALF_CLOSED] = "half-closed",
+	[FLOW_CUT] = "cut-through",
 };
 _Static_assert(sizeof(state_names) / sizeof(*state_names) == FLOW_STATE_COUNT,
 	       "one name a state");
@@ -146,6 +147,7 @@ static const char *const mover_names[] = {
 	[MOVER_NONE] = "-",
 	[MOVER_COPY] = "copy",
 	[MOVER_SPLICE] = "splice",
+	[MOVER_CUT] = "cut-through",
 };
 _Static_assert(sizeof(mover_names) / sizeof(*mover_names) == MOVER_COUNT,
 	       "one name a mover");

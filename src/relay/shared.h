@@ -29,6 +29,7 @@ enum flow_state {
 	FLOW_HANDSHAKE,	  /* the upstream has not agreed yet */
 	FLOW_RELAYING,	  /* bytes move both ways */
 	FLOW_HALF_CLOSED, /* TCP: one direction has ended with FIN */
+	FLOW_CUT,	  /* cut through: it has no socket */
 	FLOW_STATE_COUNT
 };
 
@@ -61,7 +62,13 @@ enum flow_end {
 	END_COUNT
 };
 
-enum flow_mover { MOVER_NONE, MOVER_COPY, MOVER_SPLICE, MOVER_COUNT };
+enum flow_mover {
+	MOVER_NONE,
+	MOVER_COPY,
+	MOVER_SPLICE,
+	MOVER_CUT, /* in the packet path: daemon/cutter.h */
+	MOVER_COUNT
+};
 
 struct flow_record {
 	_Atomic uint32_t version;   /* odd: being written */
@@ -73,8 +80,10 @@ struct flow_record {
 	struct addr client, server; /* server: the original destination */
 	struct addr source; /* what the server sees; family 0: unknown yet */
 	/* Indexes of the configuration.  upstream: while no leg is opened what
-	 * the rule says, a group perhaps; then the member that has it. */
+	 * the rule says, a group perhaps; then the member that has it.
+	 * UINT32_MAX: not known (daemon/cut_book.h). */
 	uint32_t intercept, rule, upstream;
+	uint32_t generation; /* whose indexes these are; of cut flows only */
 	uint32_t error;	   /* errno behind `end`, or 0 */
 	uint16_t reply;	   /* the upstream's last answer: REP, status; or 0 */
 	uint8_t attempts;  /* upstreams that were tried */

@@ -6,6 +6,7 @@
 
 #include "net/sock.h"
 #include "policy/eval.h"
+#include "relay/tcp_cut.h"
 #include "relay/tcp_flow.h"
 #include "relay/tcp_open.h"
 
@@ -192,21 +193,14 @@ void tcp_end_all(struct tcp *t, enum flow_end why)
 			tcp_flow_end(&t->flows[i], why, 0);
 }
 
-static bool is_disabled(const struct tcp_flow *f)
-{
-	const struct worker_args *a = &f->tcp->worker->args;
-	uint32_t upstream = tcp_flow_record(f)->upstream;
-
-	return atomic_load(&a->board->upstreams[upstream].want) ==
-	       BOARD_DISABLED;
-}
-
 void tcp_end_disabled(struct tcp *t)
 {
 	for (uint32_t i = 0; i < t->pool.fresh; i++) {
 		struct tcp_flow *f = &t->flows[i];
 
-		if (f->state == FLOW_FREE || !is_disabled(f))
+		/* Who is asked for is looked at after the answer. */
+		if (f->state == FLOW_FREE || !tcp_flow_is_disabled(f) ||
+		    tcp_cut_is_asked(f))
 			continue;
 		if (f->state == FLOW_RELAYING || f->state == FLOW_HALF_CLOSED)
 			tcp_flow_end(f, END_UPSTREAM_DISABLED, 0);

@@ -17,7 +17,8 @@
  *	HANDSHAKE    its proxy is connected and has not agreed yet
  *	RELAYING     both legs are up
  *	HALF_CLOSED  a FIN was carried across in one direction
- *	FREE	     both FINs are carried, or a RST was, or time is up
+ *	FREE	     both FINs are carried, or a RST was, or time is up; or the
+ *		     flow is cut through, and the cutter's
  *
  *	FREE -> [HEADER ->] [SNIFFING ->] CONNECTING -> [HANDSHAKE ->]
  *	RELAYING -> HALF_CLOSED -> FREE
@@ -33,6 +34,11 @@
  * silently.  Memory for a flow that does not move is the struct alone; bytes
  * that the far side does not take are held in one spill buffer or pipe a
  * direction, and nothing more is read before they are gone.
+ *
+ * RELAYING, a flow may be given to cut-through (tcp_cut.h: who moves its bytes,
+ * and who may change that).  Asked for, it is still RELAYING, but nothing of it
+ * is touched, by events, time or words, before the cutter has answered; only
+ * tcp_end_all() ends it all the same.
  *
  * Read tcp_flow.h next: which file does what.  tcp_move.h: how bytes move.
  * dial.h: how the server leg begins.

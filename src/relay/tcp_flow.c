@@ -6,7 +6,9 @@
 #include "relay/tcp_flow.h"
 
 #include "net/sock.h"
+#include "relay/tcp_cut.h"
 #include "relay/tcp_open.h"
+#include "relay/tcp_quiet.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -90,6 +92,9 @@ static void close_legs(struct tcp_flow *f, bool is_orderly)
 	for (int i = 0; i < 2; i++) {
 		if (f->side[i].fd < 0)
 			continue;
+		/* Epoll goes by what is open, not by our number for it. */
+		if (f->cut.was_asked)
+			loop_del(&f->tcp->worker->loop, f->side[i].fd);
 		if (is_orderly)
 			sock_close_orderly(f->side[i].fd);
 		else
@@ -127,31 +132,45 @@ static bool is_relaying(const struct tcp_flow *f)
 	return f->state == FLOW_RELAYING || f->state == FLOW_HALF_CLOSED;
 }
 
-void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error)
+/* Everything that the worker has of it goes. */
+static void give_up(struct tcp_flow *f, bool is_orderly)
 {
 	struct worker *w = f->tcp->worker;
-	struct flow_record *slot = tcp_flow_record(f), last;
 
 	tcp_flow_unguard(f);
 	if (is_relaying(f))
 		count_upstream(f, -1);
 	for (int i = 0; i < 2; i++)
 		move_done(&f->tcp->mover, &f->dir[i]);
-	close_legs(f, why == END_FINISHED);
+	close_legs(f, is_orderly);
 	wheel_cancel(&w->loop.wheel, &f->timer);
-	last = *slot;
+	shared_publish(w->args.shared, tcp_flow_slot(f), NULL);
+	atomic_fetch_sub(&w->args.shared->tcp_flows, 1);
+	tcp_flow_set_state(f, FLOW_FREE);
+	if (!f->is_again) /* else go_on() frees it */
+		loop_defer(&w->loop, &f->later, free_flow);
+}
+
+void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error)
+{
+	struct worker *w = f->tcp->worker;
+	struct flow_record last = *tcp_flow_record(f);
+
 	last.end = (uint8_t)why;
 	last.error = (uint32_t)error;
 	last.bytes[0] = f->bytes[0];
 	last.bytes[1] = f->bytes[1];
 	last.last_ms = w->loop.now_ms;
-	shared_publish(w->args.shared, tcp_flow_slot(f), NULL);
+	tcp_cut_end(f);
+	give_up(f, why == END_FINISHED);
 	count(w->args.shared, end_counters[why]);
-	atomic_fetch_sub(&w->args.shared->tcp_flows, 1);
 	worker_end_flow(w, &last);
-	tcp_flow_set_state(f, FLOW_FREE);
-	if (!f->is_again) /* else go_on() frees it */
-		loop_defer(&w->loop, &f->later, free_flow);
+}
+
+void tcp_flow_give_away(struct tcp_flow *f)
+{
+	count(tcp_flow_shared(f), COUNTER_cut_tcp);
+	give_up(f, false); /* the cutter has them, too: nothing is sent */
 }
 
 /* --- moving -------------------------------------------------------------- */
@@ -170,6 +189,7 @@ static void on_fin(struct tcp_flow *f, int dir)
 		return;
 	}
 	f->dir[!dir].is_last = true;
+	tcp_cut_end(f);
 	tcp_flow_set_state(f, FLOW_HALF_CLOSED);
 	tcp_flow_arm(f, tcp_flow_config(f)->timeouts.half_closed_ms);
 }
@@ -246,13 +266,35 @@ static void run_both(struct tcp_flow *f)
 /* What the peer sent before its RST is passed on first; then the RST is
  * carried at once, also if neither direction would meet the error: one has
  * seen FIN, the other waits for room. */
-static void run_flow(struct tcp_flow *f)
+static void move_flow(struct tcp_flow *f)
 {
+	if (f->side[CLIENT].has_hup || f->side[SERVER].has_hup)
+		tcp_quiet_release(f);
 	run_both(f);
 	for (int i = 0; i < 2; i++)
 		if (f->state != FLOW_FREE && !f->is_again &&
 		    f->side[i].has_error)
 			end_broken(f, i, sock_error(f->side[i].fd));
+}
+
+static void run_flow(struct tcp_flow *f)
+{
+	uint64_t before = f->bytes[0] + f->bytes[1];
+
+	if (tcp_cut_is_asked(f))
+		return; /* what happened is noted */
+	move_flow(f);
+	if (f->state == FLOW_RELAYING && tcp_cut_is_due(f) &&
+	    (f->is_cut_held || f->bytes[0] + f->bytes[1] != before))
+		tcp_cut_consider(f);
+}
+
+void tcp_flow_go_on(struct tcp_flow *f)
+{
+	if (tcp_flow_is_disabled(f))
+		tcp_flow_end(f, END_UPSTREAM_DISABLED, 0);
+	else
+		run_flow(f);
 }
 
 static void go_on(struct deferred *d)
@@ -280,6 +322,8 @@ static void note_events(struct move_side *s, uint32_t events)
 		s->has_hup = true;
 	if (events & EPOLLERR)
 		s->has_error = true;
+	if (events & EPOLLPRI)
+		s->has_urgent = true;
 }
 
 bool tcp_flow_watch_client(struct tcp_flow *f)
@@ -332,6 +376,7 @@ void tcp_flow_relay(struct tcp_flow *f)
 		(void)sock_local_addr(f->side[SERVER].fd, &r->source);
 	f->last_ms = l->now_ms;
 	tcp_flow_arm(f, tcp_flow_config(f)->timeouts.idle_ms);
+	tcp_cut_begin(f);
 	run_flow(f);
 }
 
@@ -360,6 +405,8 @@ void tcp_flow_on_timer(struct timer *t, uint64_t now_ms)
 
 	if (!is_relaying(f))
 		tcp_open_on_timer(f);
+	else if (tcp_cut_on_timer(f))
+		return;
 	else if (now_ms - f->last_ms >= idle_ms)
 		tcp_flow_end(f, END_IDLE_TIMEOUT, 0);
 	else /* there was progress since the timer was set */

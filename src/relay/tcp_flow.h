@@ -4,7 +4,8 @@
  *
  * tcp.c accepts; tcp_look.c looks at first bytes where it must; tcp_open.c
  * carries a flow to its first relayed byte, tcp_flow.c from there to its end;
- * tcp_move.c moves the bytes.  The states and their promises stand in tcp.h.
+ * tcp_move.c moves the bytes; tcp_cut.c gives a flow away to cut-through, in a
+ * moment that tcp_quiet.c finds.  The states and their promises stand in tcp.h.
  *
  * A slot is used again only after the batch of events in which its flow
  * ended, so a late event finds a flow in state FREE and is ignored.
@@ -13,6 +14,7 @@
 #define WL_RELAY_TCP_FLOW_H
 
 #include "base/pool.h"
+#include "relay/cut_line.h"
 #include "relay/dial.h"
 #include "relay/group.h"
 #include "relay/loop_guard.h"
@@ -39,6 +41,11 @@ struct tcp_flow {
 	uint8_t guard;		/* row of tcp.guard; 0: none */
 	bool is_watched;	/* the client's leg is */
 	bool is_again;		/* `later` is in use for going on */
+	struct cut_try cut;	/* tcp_cut.c's; what follows tcp_quiet.c's */
+	bool is_cut_held;	/* a quiet moment is waited for */
+	bool is_awaited[2];	/* by side: an event tells that all is sent */
+	bool is_clamped[2];	/* by side: its window is kept small */
+	bool is_shrunk[2];	/* by side: its buffer is */
 };
 
 struct tcp {
@@ -51,7 +58,8 @@ struct tcp {
 };
 
 enum {
-	TCP_EVENTS = (int)(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET),
+	TCP_EVENTS =
+		(int)(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET),
 };
 
 static inline uint32_t tcp_flow_slot(const struct tcp_flow *f)
@@ -82,6 +90,15 @@ static inline struct shared *tcp_flow_shared(const struct tcp_flow *f)
 	return f->tcp->worker->args.shared;
 }
 
+/* Has the operator disabled its upstream? */
+static inline bool tcp_flow_is_disabled(const struct tcp_flow *f)
+{
+	const struct board *b = f->tcp->worker->args.board;
+
+	return b->upstreams[tcp_flow_record(f)->upstream].want ==
+	       BOARD_DISABLED;
+}
+
 /* The one place that changes the state of a flow; checks the move. */
 void tcp_flow_set_state(struct tcp_flow *f, enum flow_state to);
 /* Watch the client's leg, if it is not yet.  False: the flow has ended. */
@@ -91,6 +108,12 @@ void tcp_flow_relay(struct tcp_flow *f);
 /* Close both legs, tell the record, free the slot later.  FIN only for
  * END_FINISHED; every other end is RST. */
 void tcp_flow_end(struct tcp_flow *f, enum flow_end why, int error);
+/* The cutter has it: descriptors, slot and counts are given up, and nothing is
+ * told, to the peers or the log. */
+void tcp_flow_give_away(struct tcp_flow *f);
+/* Move what there is, after nothing was moved for a while; it may have ended
+ * when this returns. */
+void tcp_flow_go_on(struct tcp_flow *f);
 /* The flow waits for its server's first byte no longer (loop_guard.h). */
 void tcp_flow_unguard(struct tcp_flow *f);
 /* Let the timer fire after so long; it knows by the state what for. */

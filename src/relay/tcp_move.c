@@ -198,7 +198,7 @@ static enum move_result after_read(struct move_dir *d, struct move_side *from,
 	if (len == 0) {
 		d->is_eof = true;
 		from->is_readable = false;
-	} else if ((size_t)len < asked && !from->has_hup) {
+	} else if ((size_t)len < asked && !from->has_hup && !from->has_urgent) {
 		from->is_readable = false;
 	}
 	return MOVE_AGAIN;
@@ -266,6 +266,9 @@ static enum move_result read_some(struct mover *m, struct move_dir *d,
 				  struct move_side *from, struct move_side *to,
 				  uint64_t *moved, int *error)
 {
+	/* splice does not go beyond the mark of urgent data: tcp_read_sock() */
+	if (from->has_urgent)
+		d->mover = MOVER_COPY;
 	if (d->mover == MOVER_SPLICE && d->pipe < 0) {
 		d->pipe = pipe_borrow(m);
 		if (d->pipe < 0)
@@ -302,7 +305,7 @@ static enum move_result move_rounds(struct mover *m, struct move_dir *d,
 			return result;
 		if (d->is_eof)
 			return carry_fin(d, to, error);
-		if (!from->is_readable)
+		if (!from->is_readable || d->is_held)
 			return MOVE_WAIT;
 		result = read_some(m, d, from, to, moved, error);
 		if (result != MOVE_AGAIN)

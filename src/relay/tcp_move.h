@@ -2,7 +2,9 @@
 /*
  * tcp_move.h - moving the bytes of one direction of a TCP flow.
  *
- * Two movers, chosen by what the direction does, never by configuration:
+ * Two movers, chosen by what the direction does, never by configuration (a
+ * third, cut-through, takes the whole flow away from here: tcp_cut.h says who
+ * may change the mover, and when):
  *
  *	copy	one recv and one send through a buffer of the worker.  Least
  *		latency and no descriptors.  What the far side does not take
@@ -13,8 +15,8 @@
  *
  * Sockets are watched edge-triggered: `is_readable` and `is_writable` say
  * what the last event or call taught us.  A read that returns less than was
- * asked has emptied the socket, unless the peer's FIN may be behind it
- * (has_hup): a new edge comes for everything that arrives later.
+ * asked has emptied the socket, unless the peer's FIN may be behind it (has_hup)
+ * or urgent data are: a new edge comes for everything that arrives later.
  */
 #ifndef WL_RELAY_TCP_MOVE_H
 #define WL_RELAY_TCP_MOVE_H
@@ -36,8 +38,9 @@ enum {
 struct move_side {
 	int fd;
 	bool is_readable, is_writable;
-	bool has_hup;	/* the peer's FIN or RST has arrived */
-	bool has_error; /* it was a RST, or the kernel gave the peer up */
+	bool has_hup;	 /* the peer's FIN or RST has arrived */
+	bool has_urgent; /* urgent data have: reads may end at their mark */
+	bool has_error;	 /* it was a RST, or the kernel gave the peer up */
 };
 
 struct move_dir {
@@ -51,6 +54,8 @@ struct move_dir {
 	bool is_fin_sent; /* and carried across */
 	bool is_last;	  /* the other direction has ended: the caller will
 			   * close both sides, and that carries FIN */
+	bool is_held;	  /* the caller's: what is held is written, and
+			   * nothing more is read */
 };
 
 struct mover {

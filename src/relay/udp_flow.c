@@ -4,6 +4,7 @@
  */
 #include "relay/udp_flow.h"
 
+#include "relay/udp_cut.h"
 #include "relay/udp_open.h"
 #include "relay/udp_path.h"
 
@@ -68,6 +69,9 @@ void udp_flow_note(struct udp_flow *f, int dir, uint64_t bytes, uint64_t dgrams)
 		  bytes);
 	count_add(s, dir ? COUNTER_udp_dgrams_down : COUNTER_udp_dgrams_up,
 		  dgrams);
+	f->dgrams += (uint32_t)dgrams;
+	if (f->last_ms >= f->cut.next_ms)
+		udp_cut_consider(f);
 }
 
 /* --- time ---------------------------------------------------------------- */
@@ -105,6 +109,11 @@ static void on_timer(struct timer *t, uint64_t now_ms)
 		udp_flow_end(f, END_SHUTDOWN, 0);
 		return;
 	}
+	if (udp_cut_is_gone(f)) { /* and what was late has come */
+		f->path->read(f);
+		udp_flow_end(f, END_NONE, 0);
+		return;
+	}
 	if (!is_over && now_ms - f->last_ms < limit_ms) {
 		udp_flow_arm(f, f->last_ms + limit_ms);
 		return;
@@ -137,6 +146,7 @@ void udp_flow_end(struct udp_flow *f, enum flow_end why, int error)
 	struct worker *w = u->worker;
 	struct flow_record last = *udp_flow_record(f);
 
+	udp_cut_end(f);
 	last.end = (uint8_t)why;
 	last.error = (uint32_t)error;
 	last.bytes[0] = f->bytes[0];
@@ -154,7 +164,8 @@ void udp_flow_end(struct udp_flow *f, enum flow_end why, int error)
 	udp_flow_set_state(f, FLOW_FREE);
 	udp_table_remove(&u->table, f);
 	atomic_fetch_sub(&udp_shared(u)->udp_flows, 1);
-	worker_end_flow(w, &last);
+	if (!udp_cut_is_gone(f))
+		worker_end_flow(w, &last);
 	worker_check_done(w);
 }
 

@@ -12,6 +12,7 @@
  *			     by way of a SOCKS5 proxy
  *	udp_association_table.c
  *			   which associations exist
+ *	udp_cut.c	   which flows need not come here any more
  *	udp_table.c	   which flows exist
  *	udp_hold.c	   datagrams that wait
  *	udp_reply.c	   what clients are told

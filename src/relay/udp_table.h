@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "base/pool.h"
 #include "net/addr.h"
+#include "relay/cut_line.h"
 #include "relay/group.h"
 #include "relay/udp_hold.h"
 
@@ -37,6 +38,8 @@ struct udp_flow {
 	uint32_t association;  /* slot; POOL_NONE: none */
 	uint32_t next, prev;   /* flows of that association, or POOL_NONE */
 	uint32_t quic;	       /* slot, while SNIFFING; POOL_NONE: none */
+	uint32_t dgrams;       /* both ways together */
+	struct cut_try cut;    /* udp_cut.h */
 	struct udp_hold hold;
 	struct group_path tried;
 };

@@ -4,6 +4,7 @@
  */
 #include "relay/worker.h"
 
+#include "net/parcel.h"
 #include "policy/eval.h"
 #include "relay/health.h"
 #include "relay/tcp.h"
@@ -211,32 +212,45 @@ static void stop(struct worker *w)
 	loop_stop(&w->loop);
 }
 
+static void on_command(struct worker *w, char command, struct parcel *p)
+{
+	if (command == WORKER_CUT && p->fd_count == 1) {
+		cut_line_renew(w, p->fd[0]);
+		return;
+	}
+	parcel_close(p);
+	if (command == WORKER_DRAIN) {
+		drain(w);
+	} else if (command == WORKER_STOP) {
+		stop(w);
+	} else if (command == WORKER_LOOK) {
+		tcp_end_disabled(w->tcp);
+		udp_end_disabled(w->udp);
+	}
+}
+
 static void on_channel(struct loop *l, struct watch *watch, uint32_t events)
 {
 	struct worker *w =
 		(struct worker *)((char *)watch -
 				  offsetof(struct worker, channel_watch));
 	char byte;
-	ssize_t len = recv(w->args.channel_fd, &byte, 1, MSG_DONTWAIT);
+	struct parcel p = { .bytes = &byte, .size = 1 };
+	int result = parcel_receive(w->args.channel_fd, &p);
 
 	(void)l;
 	(void)events;
-	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+	if (result == -EAGAIN)
 		return;
-	if (len <= 0) { /* the supervisor is gone */
-		loop_del(&w->loop, w->args.channel_fd);
-		if (w->args.is_private)
-			stop(w);
-		else
-			drain(w);
-	} else if (byte == WORKER_DRAIN) {
-		drain(w);
-	} else if (byte == WORKER_STOP) {
-		stop(w);
-	} else if (byte == WORKER_LOOK) {
-		tcp_end_disabled(w->tcp);
-		udp_end_disabled(w->udp);
+	if (result == 1) {
+		on_command(w, byte, &p);
+		return;
 	}
+	loop_del(&w->loop, w->args.channel_fd); /* the supervisor is gone */
+	if (w->args.is_private)
+		stop(w);
+	else
+		drain(w);
 }
 
 /* --- beginning and end --------------------------------------------------- */
@@ -272,6 +286,8 @@ int worker_init(struct worker *w, const struct worker_args *args)
 	if (!error)
 		error = loop_add(&w->loop, args->channel_fd, EPOLLIN,
 				 &w->channel_watch);
+	if (!error)
+		error = cut_line_open(w);
 	return error;
 }
 

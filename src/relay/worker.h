@@ -20,12 +20,14 @@
 
 #include "base/loop.h"
 #include "relay/board.h"
+#include "relay/cut_line.h"
 
 /* Bytes that the supervisor writes on the channel. */
 enum worker_command {
 	WORKER_DRAIN = 'd', /* give up the listeners, end when idle */
 	WORKER_STOP = 's',  /* end all flows now */
 	WORKER_LOOK = 'u',  /* the board changed: end flows of the disabled */
+	WORKER_CUT = 'c',   /* a new channel to the cutter comes with it */
 };
 
 struct worker_listener {
@@ -46,6 +48,7 @@ struct worker_args {
 	size_t listener_count;
 	int raw_fd[2];	   /* senders for answers, IPv4 and IPv6; -1: none */
 	int channel_fd;	   /* to the supervisor */
+	int cut_fd;	   /* to the cutter (cut_wire.h); -1: none */
 	int lock_fd;	   /* closed when the listeners are given up; or -1 */
 	bool is_private;   /* ends with its supervisor, flows and all */
 	uint32_t nofile;   /* descriptors this process may have */
@@ -70,6 +73,7 @@ struct worker {
 	struct tcp *tcp;
 	struct udp *udp;
 	struct health_checks *health; /* NULL: none to make here */
+	struct cut_line cut;
 	bool is_draining;
 	bool is_paused; /* accepting, for lack of descriptors */
 	uint32_t fds;	/* descriptors in use, estimated from above */
