@@ -10,7 +10,12 @@
 #ifndef WL_BPF_PARSE_H
 #define WL_BPF_PARSE_H
 
-#include "state.h"
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 enum { LINK_UNKNOWN = 1 << 16, DIRECT_MAX = 256 };
 

@@ -16,6 +16,7 @@ enum {
 	/* enum bpf_attach_type; headers older than the kernel lack them */
 	TCX_INGRESS = 46,
 	TCX_EGRESS = 47,
+	TCX_BEFORE = 1 << 3, /* BPF_F_BEFORE; of nobody: of all */
 	/* of our filters of clsact, by which they are found again */
 	FILTER_HANDLE = 0x7761,
 	FILTER_PRIORITY = 77,
@@ -102,8 +103,10 @@ static void adopt(struct bpf_hook *h, const struct bpf_pins *pins)
 }
 
 static int set_link(struct bpf_hook *h, const struct bpf_pins *pins,
-		    int prog_fd, struct err *e)
+		    int prog_fd, enum bpf_hook_how how, struct err *e)
 {
+	LIBBPF_OPTS(bpf_link_create_opts, place,
+		    .flags = how == BPF_HOOK_FIRST ? TCX_BEFORE : 0);
 	char name[PIN_NAME_MAX];
 	int error;
 
@@ -117,7 +120,7 @@ static int set_link(struct bpf_hook *h, const struct bpf_pins *pins,
 	bpf_hook_close(h); /* detached by somebody, or with its interface */
 	h->link_fd = bpf_link_create(prog_fd, h->ifindex,
 				     (enum bpf_attach_type)attach_types[h->way],
-				     NULL);
+				     &place);
 	if (h->link_fd < 0) {
 		h->link_fd = -1;
 		return -errno;
@@ -186,19 +189,29 @@ void bpf_hook_sweep(int ifindex)
 
 /* --- the hook ------------------------------------------------------------ */
 
+/* What kernels without tcx say. */
+static bool is_unknown(int error)
+{
+	return error == -EINVAL || error == -EOPNOTSUPP;
+}
+
 int bpf_hook_set(struct bpf_hook *h, const struct bpf_pins *pins, int prog_fd,
 		 enum bpf_hook_how how, struct err *e)
 {
 	struct err pinning = { 0 };
 	int error = -EOPNOTSUPP;
 
-	if (how == BPF_HOOK_BEST)
-		error = set_link(h, pins, prog_fd, &pinning);
+	if (how != BPF_HOOK_CLSACT)
+		error = set_link(h, pins, prog_fd, how, &pinning);
 	if (pinning.code) {
 		*e = pinning;
 		return error;
 	}
-	if (error == -EINVAL || error == -EOPNOTSUPP)
+	if (is_unknown(error) && how == BPF_HOOK_FIRST)
+		return err_set(e, EOPNOTSUPP,
+			       "this kernel has no tcx (Linux 6.6), so no "
+			       "program can be in front of all others");
+	if (is_unknown(error))
 		error = set_filter(h, prog_fd);
 	if (error < 0)
 		return fail(e, h, error);

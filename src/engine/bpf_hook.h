@@ -26,8 +26,13 @@ struct bpf_hook {
 	uint32_t prog_id; /* that is attached */
 };
 
-/* For tests: behave like a kernel without tcx. */
-enum bpf_hook_how { BPF_HOOK_BEST, BPF_HOOK_CLSACT };
+enum bpf_hook_how {
+	BPF_HOOK_BEST,
+	BPF_HOOK_CLSACT, /* for tests: behave like a kernel without tcx */
+	/* In front of all that is there, whoever comes later without asking
+	 * for the same; by tcx or not at all (-EOPNOTSUPP). */
+	BPF_HOOK_FIRST,
+};
 
 /*
  * Attach prog_fd, or put it in place of what is attached: packets meet the old

@@ -99,6 +99,64 @@ static void test_other_programs(struct world *w)
 			close(links[i]);
 }
 
+/* --- in front of all others ---------------------------------------------- */
+
+static void set_first(struct bpf_hook *h, const struct world *w, int program)
+{
+	struct err e = { .code = 0 };
+
+	if (bpf_hook_set(h, &w->pins, program, BPF_HOOK_FIRST, &e) < 0)
+		fail_msg("%s", e.text);
+}
+
+/* Programs at tcx, in the order in which they run. */
+static void expect_order(const struct world *w, const int *programs,
+			 uint32_t count)
+{
+	uint32_t ids[8] = { 0 };
+	LIBBPF_OPTS(bpf_prog_query_opts, o, .prog_ids = ids, .prog_cnt = 8);
+
+	assert_int_equal(
+		bpf_prog_query_opts(w->ifindex, TCX_INGRESS + w->way, &o), 0);
+	assert_int_equal(o.prog_cnt, count);
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(ids[i], program_info(programs[i]).id);
+}
+
+/* Whoever was there before, and whoever comes later. */
+static void test_first(struct world *w)
+{
+	struct bpf_hook h = new_hook(w), usual = new_hook(w);
+	int links[2];
+
+	if (!has_tcx(w))
+		skip();
+	links[0] = add_link(w, w->before);
+	set(&usual, w, w->ours);
+	w->pins.owner = BPF_PIN_CUT;
+	set_first(&h, w, w->newer);
+	expect_order(w, (int[]){ w->newer, w->before, w->ours }, 3);
+	links[1] = add_link(w, w->behind);
+	expect_order(w, (int[]){ w->newer, w->before, w->ours, w->behind }, 4);
+	assert_true(bpf_hook_is_intact(&h, &w->pins));
+	/* another program in its place */
+	bpf_hook_close(&h);
+	h = new_hook(w);
+	close(links[0]);
+	set_first(&h, w, w->before);
+	expect_order(w, (int[]){ w->before, w->ours, w->behind }, 3);
+	assert_true(runs(w, w->before));
+	assert_true(runs(w, w->ours));
+	/* taken away, it comes back to its place */
+	assert_int_equal(bpf_link_detach(h.link_fd), 0);
+	assert_false(bpf_hook_is_intact(&h, &w->pins));
+	set_first(&h, w, w->newer);
+	expect_order(w, (int[]){ w->newer, w->ours, w->behind }, 3);
+	bpf_hook_clear(&h, &w->pins);
+	expect_order(w, (int[]){ w->ours, w->behind }, 2);
+	close(links[1]);
+}
+
 /* Filters of clsact run behind tcx. */
 static void test_clsact_behind_us(struct world *w)
 {
@@ -278,6 +336,7 @@ static const struct hook_case {
 	{ "adopted after a death", test_adopt, BY_ANY },
 	{ "nothing is pinned", test_without_pins, BY_ANY },
 	{ "others before and behind go on", test_other_programs, BY_ANY },
+	{ "in front of all others", test_first, BY_TCX },
 	{ "clsact behind it goes on", test_clsact_behind_us, BY_ANY },
 	{ "no such interface", test_no_interface, BY_ANY },
 	{ "the interface goes", test_interface_goes, BY_ANY },

@@ -20,8 +20,6 @@
 
 #include "waylay.skel.h"
 
-enum { VERIFIER_LOG_BYTES = 64 * 1024 };
-
 struct bpf_generation {
 	struct waylay_bpf *skel;
 	const struct bpf_tables *tables; /* borrowed */
@@ -197,7 +195,7 @@ static const char *last_line(char *log)
 	return line;
 }
 
-static int fail_load(struct err *e, int error, char *log)
+int bpf_load_failed(int error, char *log, struct err *e)
 {
 	const char *line = last_line(log);
 
@@ -218,10 +216,9 @@ static int load(struct bpf_generation *g, const struct plan *p,
 		const int kept[BPF_KEPT_COUNT], const struct bpf_options *o,
 		struct err *e)
 {
-	char *log = calloc(1, VERIFIER_LOG_BYTES);
+	char *log = calloc(1, BPF_LOG_BYTES);
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .kernel_log_buf = log,
-		    .kernel_log_size = VERIFIER_LOG_BYTES,
-		    .kernel_log_level = 0);
+		    .kernel_log_size = BPF_LOG_BYTES, .kernel_log_level = 0);
 	int error;
 
 	if (!log)
@@ -235,7 +232,7 @@ static int load(struct bpf_generation *g, const struct plan *p,
 		error = waylay_bpf__load(g->skel);
 	}
 	if (error)
-		error = fail_load(e, error, log);
+		error = bpf_load_failed(error, log, e);
 	free(log);
 	return error;
 }

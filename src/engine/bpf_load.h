@@ -46,6 +46,10 @@ struct bpf_generation;
 
 /* libbpf prints unless told not to; what matters is in struct err. */
 void bpf_be_quiet(void);
+enum { BPF_LOG_BYTES = 64 * 1024 };
+/* The sentence for an object that was not loaded; log: the verifier's, which
+ * is cut into lines. */
+int bpf_load_failed(int error, char *log, struct err *e);
 
 /* Keeps t.  kept: descriptors of the maps to go on with, -1 for a new one;
  * those of another shape (an older waylay's) are not used.  NULL and e, which

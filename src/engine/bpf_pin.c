@@ -15,6 +15,12 @@
 
 static const char usual_mount[] = "/sys/fs/bpf";
 
+/* In front of the names; the engine's begin with none of the others. */
+static const char *const owner_words[BPF_PIN_OWNERS] = {
+	[BPF_PIN_ENGINE] = "",
+	[BPF_PIN_CUT] = "cut-",
+};
+
 /* --- the directory ------------------------------------------------------- */
 
 /* A later mount of the usual place hides an earlier one, and wins anyhow. */
@@ -98,7 +104,8 @@ int bpf_pins_find(struct bpf_pins *p)
 static bool make_path(const struct bpf_pins *p, const char *name,
 		      char path[2 * BPF_PIN_PATH_MAX])
 {
-	(void)snprintf(path, 2 * BPF_PIN_PATH_MAX, "%s/%.128s", p->dir, name);
+	(void)snprintf(path, 2 * BPF_PIN_PATH_MAX, "%s/%s%.128s", p->dir,
+		       owner_words[p->owner], name); /* fits */
 	return p->dir[0];
 }
 
@@ -143,14 +150,23 @@ void bpf_pin_drop(const struct bpf_pins *p, const char *name)
 
 /* --- all of them --------------------------------------------------------- */
 
+static enum bpf_pin_owner owner_of(const char *file)
+{
+	for (int i = BPF_PIN_OWNERS - 1; i > BPF_PIN_ENGINE; i--)
+		if (!strncmp(file, owner_words[i], strlen(owner_words[i])))
+			return i;
+	return BPF_PIN_ENGINE;
+}
+
 void bpf_pins_each(const struct bpf_pins *p, bpf_pin_fn fn, void *ctx)
 {
 	DIR *d = p->dir[0] ? opendir(p->dir) : NULL;
 	struct dirent *entry;
 
 	while (d && (entry = readdir(d)) != NULL)
-		if (entry->d_name[0] != '.')
-			fn(ctx, entry->d_name);
+		if (entry->d_name[0] != '.' &&
+		    owner_of(entry->d_name) == p->owner)
+			fn(ctx, entry->d_name + strlen(owner_words[p->owner]));
 	if (d)
 		(void)closedir(d); /* fails only for a bad one */
 }
@@ -160,18 +176,37 @@ static void drop(void *ctx, const char *name)
 	bpf_pin_drop(ctx, name);
 }
 
+static void note(void *ctx, const char *name)
+{
+	(void)name; /* any */
+	*(bool *)ctx = true;
+}
+
+static bool has_other_owner(const struct bpf_pins *p)
+{
+	struct bpf_pins other = *p;
+	bool has = false;
+
+	for (other.owner = 0; other.owner < BPF_PIN_OWNERS; other.owner++)
+		if (other.owner != p->owner)
+			bpf_pins_each(&other, note, &has);
+	return has;
+}
+
 int bpf_pins_remove(struct bpf_pins *p, struct err *e)
 {
+	bool has_other;
 	char *slash;
 
 	if (!p->dir[0])
 		return 0;
 	bpf_pins_each(p, drop, p);
-	if (rmdir(p->dir) < 0 && errno != ENOENT)
+	has_other = has_other_owner(p);
+	if (!has_other && rmdir(p->dir) < 0 && errno != ENOENT)
 		return err_errno(e, errno, "cannot remove %s", p->dir);
 	slash = strrchr(p->dir, '/');
 	*slash = '\0';
-	(void)rmdir(p->dir); /* unless another namespace uses it */
+	(void)rmdir(p->dir); /* unless it is used */
 	p->dir[0] = '\0';
 	return 0;
 }

@@ -260,6 +260,45 @@ static void test_remove_fails(void **state)
 	assert_non_null(strstr(e.text, pins.dir));
 }
 
+/* --- two owners ---------------------------------------------------------- */
+
+/* Each sees and drops what is its own, in one directory. */
+static void expect_other_stays(enum bpf_pin_owner owner,
+			       enum bpf_pin_owner other)
+{
+	struct bpf_pins mine = { .dir = "" }, theirs = { .dir = "" };
+	unsigned seen = 0;
+	struct err e;
+	int map;
+
+	begin(BPFFS_USUAL);
+	open_pins(&mine);
+	open_pins(&theirs);
+	mine.owner = owner;
+	theirs.owner = other;
+	assert_string_equal(mine.dir, theirs.dir);
+	map = make_map();
+	assert_int_equal(bpf_pin_put(&mine, "a", map, &e), 0);
+	assert_false(bpf_pin_has(&theirs, "a"));
+	assert_int_equal(bpf_pin_put(&theirs, "b", map, &e), 0);
+	bpf_pins_each(&mine, see, &seen);
+	assert_int_equal(seen, 1);
+	assert_int_equal(bpf_pins_remove(&mine, &e), 0);
+	assert_string_equal(mine.dir, "");
+	assert_true(bpf_pin_has(&theirs, "b"));
+	expect_pinned(&theirs, "b", map);
+	assert_int_equal(bpf_pins_remove(&theirs, &e), 0);
+	assert_int_equal(access(BPFFS_USUAL "/waylay", F_OK), -1);
+	close(map);
+}
+
+static void test_owners(void **state)
+{
+	(void)state; /* unused */
+	expect_other_stays(BPF_PIN_ENGINE, BPF_PIN_CUT);
+	expect_other_stays(BPF_PIN_CUT, BPF_PIN_ENGINE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_without_directory),
 		cmocka_unit_test(test_each),
 		cmocka_unit_test(test_remove),
+		cmocka_unit_test(test_owners),
 		cmocka_unit_test(test_remove_fails),
 	};
 

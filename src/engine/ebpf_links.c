@@ -8,7 +8,6 @@
 #include "net/local.h"
 
 #include <errno.h>
-#include <net/if_arp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,12 +65,6 @@ struct look {
 	int error;
 };
 
-/* tun, wireguard, ppp, IP in IP and the like begin with the IP header. */
-static bool has_link_header(uint16_t hardware)
-{
-	return hardware == ARPHRD_ETHER;
-}
-
 static void see_link(void *ctx, const struct link *link)
 {
 	struct look *look = ctx;
@@ -89,7 +82,7 @@ static void see_link(void *ctx, const struct link *link)
 		return;
 	}
 	d->is_seen = true;
-	d->is_raw = !has_link_header(link->hardware);
+	d->is_raw = link->head != LINK_HEAD_ETHER;
 	memset(&d->value, 0, sizeof(d->value));
 	d->is_intercepted = bpf_tables_link(look->tables, name, &d->value.bits);
 }

@@ -10,12 +10,30 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <string.h>
 
 struct each {
 	link_fn fn;
 	void *ctx;
 };
+
+static enum link_head head_of(uint16_t hardware)
+{
+	switch (hardware) {
+	case ARPHRD_ETHER:
+		return LINK_HEAD_ETHER;
+	case ARPHRD_NONE:
+	case ARPHRD_RAWIP:
+	case ARPHRD_PPP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+		return LINK_HEAD_NONE;
+	default:
+		return LINK_HEAD_OTHER;
+	}
+}
 
 static bool is_kind(const struct nlattr *attr, const char *kind)
 {
@@ -51,7 +69,7 @@ static int each_link(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct link seen = { .index = ifi->ifi_index,
-			     .hardware = ifi->ifi_type };
+			     .head = head_of(ifi->ifi_type) };
 	struct each *each = ctx;
 
 	if (nlh->nlmsg_type != RTM_NEWLINK)

@@ -13,10 +13,17 @@
 
 #include <stdbool.h>
 
+/* With what packets begin on a device, as programs at its hooks see them. */
+enum link_head {
+	LINK_HEAD_ETHER,
+	LINK_HEAD_NONE,	 /* the IP header: tun, wireguard, ppp, IP in IP */
+	LINK_HEAD_OTHER, /* also lo: nobody asks */
+};
+
 struct link {
 	const char *name; /* valid during the call */
 	int index;
-	uint16_t hardware; /* ARPHRD_ETHER...: has it a link header? */
+	enum link_head head;
 	bool is_bridge;
 	/* Of a bridge, bond or team: its packets come again on the master. */
 	bool is_port;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * packet.c - build UDP and ICMP packets; see packet.h.
+ * packet.c - build UDP, ICMP and TCP packets; see packet.h.
  */
 #include "net/packet.h"
 
@@ -8,6 +8,7 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ enum {
 	IPV6_BYTES = 40,
 	UDP_BYTES = 8,
 	ICMP_BYTES = 8,
+	TCP_BYTES = 20,
 	FRAGMENT_BYTES = 8
 };
 
@@ -207,6 +209,28 @@ size_t packet_fragment(const struct packet_head *whole, const uint8_t *payload,
 	*part = payload + (at ? at - UDP_BYTES : 0);
 	*part_len = size - skip;
 	return at + size == total ? 0 : at + size;
+}
+
+/* --- TCP ----------------------------------------------------------------- */
+
+/* Without ACK, as the kernel answers what it has no connection for. */
+void packet_tcp_reset(const struct addr *src, const struct addr *dst,
+		      uint32_t seq, struct packet_head *out)
+{
+	struct tcphdr tcp = {
+		.th_sport = htons(src->port),
+		.th_dport = htons(dst->port),
+		.th_seq = htonl(seq),
+		.th_off = TCP_BYTES / 4,
+		.th_flags = TH_RST,
+	};
+
+	tcp.th_sum = sum_finish(
+		sum_bytes(sum_pseudo(src, dst, IPPROTO_TCP, TCP_BYTES),
+			  (const uint8_t *)&tcp, TCP_BYTES));
+	out->len = 0;
+	put_ip(out, src, dst, IPPROTO_TCP, TCP_BYTES);
+	memcpy(grow(out, TCP_BYTES), &tcp, TCP_BYTES);
 }
 
 /* --- ICMP errors --------------------------------------------------------- */

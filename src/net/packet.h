@@ -6,9 +6,10 @@
  * that through sockets would need one bound socket for each server and port,
  * and such a socket can collide with a service of this host; so the datagram
  * is built here and sent by a raw socket (sock_raw_sender()).  Only building,
- * no sending and no parsing; checksums included.
+ * no sending and no parsing; checksums included.  The segment that ends a
+ * connection of two others (engine/cut.h) is built here too.
  *
- * RFC 791, 768, 8200 (with the fragment header, 4.5), 792, 4443.
+ * RFC 791, 768, 8200 (with the fragment header, 4.5), 792, 4443, 9293.
  */
 #ifndef WL_NET_PACKET_H
 #define WL_NET_PACKET_H
@@ -46,6 +47,10 @@ size_t packet_fragment(const struct packet_head *whole, const uint8_t *payload,
 		       size_t payload_len, size_t mtu, uint32_t id, size_t at,
 		       struct packet_head *out, const uint8_t **part,
 		       size_t *part_len);
+
+/* A whole TCP segment: RST with this sequence number, from src to dst. */
+void packet_tcp_reset(const struct addr *src, const struct addr *dst,
+		      uint32_t seq, struct packet_head *out);
 
 /* What an ICMP error says about a UDP datagram that a client sent. */
 struct packet_icmp {

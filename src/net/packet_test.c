@@ -326,6 +326,48 @@ static void test_icmp(void **state)
 			}
 }
 
+/* --- TCP ----------------------------------------------------------------- */
+
+static void expect_reset(const struct addr *src, const struct addr *dst,
+			 uint32_t seq)
+{
+	struct packet_head h;
+	const uint8_t *tcp;
+
+	packet_tcp_reset(src, dst, seq, &h);
+	assert_int_equal(h.len, src->family == AF_INET6 ? 60 : 40);
+	expect_ip(h.bytes, h.len, src, dst, 6);
+	tcp = h.bytes + h.len - 20;
+	assert_int_equal(read16(tcp), src->port);
+	assert_int_equal(read16(tcp + 2), dst->port);
+	assert_int_equal(read16(tcp + 4) << 16 | read16(tcp + 6), seq);
+	assert_int_equal(read16(tcp + 8) | read16(tcp + 10), 0);
+	assert_int_equal(read16(tcp + 12), 0x5004); /* no options, RST */
+	assert_int_equal(read16(tcp + 14), 0);
+	assert_int_equal(read16(tcp + 18), 0);
+	assert_int_equal(transport_sum(h.bytes, h.len, true), 0xffff);
+}
+
+static void test_tcp_reset(void **state)
+{
+	struct addr src, dst;
+	struct rnd r;
+
+	(void)state; /* unused */
+	rnd_begin(&r);
+	for (size_t i = 0; i < PAIRS; i++) {
+		read_pair(i, &src, &dst);
+		expect_reset(&src, &dst, 0);
+		expect_reset(&src, &dst, UINT32_MAX);
+		for (int round = 0; round < 1000; round++) {
+			uint32_t seq;
+
+			rnd_fill(&r, (uint8_t *)&seq, sizeof(seq));
+			expect_reset(&src, &dst, seq);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_fragment_ids),
 		cmocka_unit_test(test_icmp),
+		cmocka_unit_test(test_tcp_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
