@@ -42,6 +42,22 @@ static void cell_engines(struct table *t, const json_t *engines)
 	}
 }
 
+static void cell_cut_through(struct table *t, const json_t *cut)
+{
+	bool is_on = json_is_true(json_object_get(cut, "is_on"));
+
+	if (!cut)
+		return;
+	table_cell(t, "cut-through");
+	if (is_on)
+		table_cellf(t, "on: %s; %lld of at most %lld flows",
+			    cli_text(cut, "reason"),
+			    (long long)cli_number(cut, "flows"),
+			    (long long)cli_number(cut, "flow_max"));
+	else
+		table_cellf(t, "off: %s", cli_text(cut, "reason"));
+}
+
 static void print_settings(const json_t *reply)
 {
 	static const struct column columns[] = { { "", false }, { "", false } };
@@ -66,6 +82,7 @@ static void print_settings(const json_t *reply)
 		table_cell(&t, text);
 	}
 	cell_engines(&t, json_object_get(reply, "engines"));
+	cell_cut_through(&t, json_object_get(reply, "cut_through"));
 	if (json_object_get(reply, "selections")) {
 		table_cell(&t, "selections");
 		table_cellf(&t, "%lld",
@@ -145,6 +162,36 @@ static void print_groups(const json_t *reply)
 			    json_array_size(members));
 		table_cell(&t, cli_text(one, "balance"));
 		table_cell(&t, cli_text(one, "fallback"));
+	}
+	if (t.filled)
+		putchar('\n');
+	table_print(&t, stdout);
+}
+
+/* What moves flows, where it is not the relay alone. */
+static void print_movers(const json_t *reply)
+{
+	static const struct column columns[] = {
+		{ "MOVER", false }, { "FLOWS", true }, { "SHARE", true },
+		{ "BYTES", true },  { "SHARE", true },
+	};
+	const json_t *cut = json_object_get(reply, "cut_through");
+	struct table t = { .columns = columns, .count = COUNT(columns) };
+	const json_t *one;
+	size_t i;
+
+	if (!json_is_true(json_object_get(cut, "is_on")) &&
+	    !cli_number(cut, "flows"))
+		return;
+	json_array_foreach(json_object_get(reply, "movers"), i, one)
+	{
+		table_cell(&t, cli_text(one, "name"));
+		table_cellf(&t, "%lld", (long long)cli_number(one, "flows"));
+		table_cellf(&t, "%lld%%",
+			    (long long)cli_number(one, "flows_percent"));
+		table_bytes(&t, cli_number(one, "bytes"));
+		table_cellf(&t, "%lld%%",
+			    (long long)cli_number(one, "bytes_percent"));
 	}
 	if (t.filled)
 		putchar('\n');
@@ -245,6 +292,7 @@ int cli_status(const struct cli *cli, int argc, char **argv)
 		print_intercepts(reply);
 		print_groups(reply);
 		print_workers(reply);
+		print_movers(reply);
 		print_counters(reply);
 		print_problems(reply);
 	}

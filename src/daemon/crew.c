@@ -5,8 +5,10 @@
 #include "daemon/crew.h"
 
 #include "base/log.h"
+#include "daemon/cut_keeper.h"
 #include "daemon/outside.h"
 #include "daemon/process.h"
+#include "net/parcel.h"
 #include "policy/policy.h"
 
 #include <errno.h>
@@ -16,50 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-	STOP_WAIT_MS = 3000,
-	FDS_OTHER = 128, /* of a worker: not for TCP flows */
-	FLOWS_MAX = 1 << 20,
-};
-
-uint32_t crew_slots(const struct config *c)
-{
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (c->workers)
-		return c->workers;
-	if (cpus < 1)
-		return 1;
-	return cpus < WORKERS_MAX ? (uint32_t)cpus : WORKERS_MAX;
-}
-
-uint32_t crew_nofile(void)
-{
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		return 1024;
-	return r.rlim_cur > 2 * FLOWS_MAX ? 2 * FLOWS_MAX
-					  : (uint32_t)r.rlim_cur;
-}
-
-/* Two descriptors a TCP flow; UDP flows take theirs from the same sum, and
- * whoever comes first has them. */
-static uint32_t tcp_flow_max(const struct config *c)
-{
-	uint32_t nofile = crew_nofile();
-	uint32_t by_fds =
-		nofile > FDS_OTHER + 32 ? (nofile - FDS_OTHER) / 2 : 16;
-
-	if (c->limits.tcp_flows && c->limits.tcp_flows < by_fds)
-		return c->limits.tcp_flows;
-	return by_fds;
-}
+enum { STOP_WAIT_MS = 3000 };
 
 /* --- members ------------------------------------------------------------- */
 
@@ -77,6 +40,20 @@ static void be_worker(void *ctx)
 	process_run(b->args, b->is_strict);
 }
 
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The worker's end of a channel to the cutter; -1: it cuts no flows. */
+static int cut_channel(const struct member *m)
+{
+	const struct generation *g = m->generation;
+
+	return cut_keeper_connect(m->crew->cut, g->config, (uint32_t)g->number);
+}
+
 static int spawn(struct member *m, struct err *e)
 {
 	struct crew *crew = m->crew;
@@ -87,16 +64,19 @@ static int spawn(struct member *m, struct err *e)
 		.seed = crew->seed,
 		.slot = m->slot,
 		.raw_fd = { crew->raw_fd[0], crew->raw_fd[1] },
-		.cut_fd = -1,
+		.cut_fd = cut_channel(m),
 		.lock_fd = crew->lock_fd,
 		.is_private = crew->is_private,
 		.nofile = crew_nofile(),
-		.flow_max = tcp_flow_max(c) + c->limits.udp_flows,
+		.flow_max = crew_tcp_flow_max(c) + c->limits.udp_flows,
 	};
 	int pair[2], error = 0;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_errno(e, errno, "cannot make a worker's channel");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		error = errno;
+		close_if_open(args.cut_fd);
+		return err_errno(e, error, "cannot make a worker's channel");
+	}
 	m->shared = shared_new(args.flow_max);
 	args.shared = m->shared;
 	args.channel_fd = pair[1];
@@ -114,6 +94,7 @@ static int spawn(struct member *m, struct err *e)
 	}
 	free((void *)args.listeners);
 	close(pair[1]);
+	close_if_open(args.cut_fd);
 	m->channel_fd = pair[0];
 	m->watch.fn = on_channel;
 	m->begun_ms = crew->loop->now_ms;
@@ -162,14 +143,27 @@ static void remove_member(struct member *m)
 	loop_defer(m->crew->loop, &m->end, free_member);
 }
 
-static void command(const struct member *m, enum worker_command what)
+void crew_command(const struct member *m, enum worker_command what, int fd)
 {
 	char byte = (char)what;
+	const struct parcel p = {
+		.bytes = &byte, .size = 1, .fd = { fd }, .fd_count = fd >= 0
+	};
 
 	/* A worker that is gone needs no command. */
 	if (m->pid > 0)
-		(void)send(m->channel_fd, &byte, 1,
-			   MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)parcel_send(m->channel_fd, &p);
+}
+
+void crew_reconnect(struct crew *crew)
+{
+	for (struct member *m = crew->members; m; m = m->next) {
+		int fd = m->pid > 0 ? cut_channel(m) : -1;
+
+		if (fd >= 0)
+			crew_command(m, WORKER_CUT, fd);
+		close_if_open(fd);
+	}
 }
 
 static void collect_records(struct member *m)
@@ -318,7 +312,7 @@ static void retire(struct crew *crew, struct generation *g)
 		if (m->generation != g)
 			continue;
 		if (m->pid > 0)
-			command(m, WORKER_DRAIN);
+			crew_command(m, WORKER_DRAIN, -1);
 		else
 			remove_member(m); /* was waiting to be revived */
 	}
@@ -394,7 +388,7 @@ int crew_start(struct crew *crew, struct config *c, struct err *e)
 	if (error < 0) {
 		for (struct member *m = crew->members; m; m = m->next)
 			if (m->generation == g)
-				command(m, WORKER_STOP);
+				crew_command(m, WORKER_STOP, -1);
 		g->is_current = false;
 		release_generation(g);
 		return error;
@@ -412,17 +406,34 @@ void crew_drain_all(struct crew *crew)
 {
 	struct generation *old = crew->current;
 
+	if (!old)
+		return;
+	old->members++; /* for whoever still asks what its records mean */
+	crew->last = old;
 	crew->current = NULL;
 	crew_report_begin(crew);
-	if (old)
-		retire(crew, old);
+	retire(crew, old);
+}
+
+const struct config *crew_config(const struct crew *crew)
+{
+	const struct generation *g = crew->current ? crew->current : crew->last;
+
+	return g ? g->config : NULL;
+}
+
+void crew_done(struct crew *crew)
+{
+	if (crew->last)
+		release_generation(crew->last);
+	crew->last = NULL;
 }
 
 void crew_stop_all(struct crew *crew)
 {
 	crew_drain_all(crew);
 	for (struct member *m = crew->members; m; m = m->next)
-		command(m, WORKER_STOP);
+		crew_command(m, WORKER_STOP, -1);
 }
 
 bool crew_is_empty(const struct crew *crew)
@@ -459,42 +470,5 @@ void crew_counters(const struct crew *crew, uint64_t out[COUNTER_COUNT])
 	for (const struct member *m = crew->members; m; m = m->next)
 		for (int i = 0; i < COUNTER_COUNT && m->shared; i++)
 			out[i] += atomic_load(&m->shared->counters[i]);
-}
-
-/* --- upstreams ----------------------------------------------------------- */
-
-/* Older generations may have it at another index, or not at all. */
-static int index_in(const struct crew *crew, const struct member *m,
-		    size_t upstream)
-{
-	if (m->generation == crew->current)
-		return (int)upstream;
-	return board_find(m->generation->config, crew->current->config,
-			  upstream);
-}
-
-uint32_t crew_upstream_flows(const struct crew *crew, size_t upstream)
-{
-	uint32_t sum = 0;
-
-	for (const struct member *m = crew->members; m; m = m->next) {
-		int i = m->shared ? index_in(crew, m, upstream) : -1;
-
-		if (i >= 0)
-			sum += atomic_load(&m->shared->upstream_flows[i]);
-	}
-	return sum;
-}
-
-void crew_want(struct crew *crew, size_t upstream, enum board_want want)
-{
-	for (struct member *m = crew->members; m; m = m->next) {
-		int i = index_in(crew, m, upstream);
-
-		if (i < 0)
-			continue;
-		atomic_store(&m->generation->board->upstreams[i].want,
-			     (uint8_t)want);
-		command(m, WORKER_LOOK);
-	}
+	cut_keeper_count(crew->cut, out);
 }

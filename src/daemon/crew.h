@@ -26,6 +26,8 @@
 
 #include <sys/types.h>
 
+struct cut_keeper;
+
 enum {
 	CREW_YOUNG_MS = 2000, /* who dies earlier did not work at all */
 	CREW_PAUSE_MAX_MS = 8000,
@@ -68,7 +70,9 @@ struct crew {
 	struct loop *loop;
 	const struct listeners *listeners;
 	struct member *members;
-	struct generation *current;
+	struct generation *current; /* NULL: all drain, for good */
+	struct generation *last;    /* which was the current one then */
+	struct cut_keeper *cut;	    /* borrowed; may be off */
 	crew_record_fn on_record;
 	void *ctx;
 	struct crew_report report;
@@ -93,14 +97,21 @@ void crew_stop_all(struct crew *crew);
 bool crew_is_empty(const struct crew *crew);
 /* Wait for the end of workers that were told to stop; kill who does not. */
 void crew_wait(struct crew *crew);
+/* The cutter has begun again: give workers channels to it. */
+void crew_reconnect(struct crew *crew);
+/* Nothing is asked any more of the configuration that was the last one. */
+void crew_done(struct crew *crew);
 /* Pass on the records that wait in shared memory. */
 void crew_collect(struct crew *crew);
 /* Sum over living and dead workers. */
 void crew_counters(const struct crew *crew, uint64_t out[COUNTER_COUNT]);
+/* Of the current generation, or of the last one that was; NULL before. */
+const struct config *crew_config(const struct crew *crew);
 /* Workers for `workers auto`. */
 uint32_t crew_slots(const struct config *c);
-/* Descriptors that each worker may have. */
+/* Descriptors that each worker may have, and TCP flows by them. */
 uint32_t crew_nofile(void);
+uint32_t crew_tcp_flow_max(const struct config *c);
 
 /* --- upstreams, by the index of the current configuration ---------------- */
 
@@ -108,5 +119,12 @@ uint32_t crew_nofile(void);
 uint32_t crew_upstream_flows(const struct crew *crew, size_t upstream);
 /* What the operator wants: for all generations that have this upstream. */
 void crew_want(struct crew *crew, size_t upstream, enum board_want want);
+/* A flow may have been cut through while its upstream was being disabled. */
+void crew_end_disabled(struct crew *crew);
+
+/* --- for crew_upstreams.c ------------------------------------------------- */
+
+/* fd: -1, or one that goes with it. */
+void crew_command(const struct member *m, enum worker_command what, int fd);
 
 #endif

@@ -101,6 +101,7 @@ static void look(struct crew *crew)
 	complaints_look(&crew->report.complaints, counters, crew->loop->now_ms);
 	if (!crew->current)
 		return;
+	crew_end_disabled(crew);
 	report_upstreams(crew);
 	report_drained(crew);
 }

@@ -34,6 +34,12 @@ static void copy_name(char *to, const char *from)
 	to[len] = '\0';
 }
 
+/* One that is known not to be known, and one that makes no sense. */
+static const char *unknown(uint32_t index)
+{
+	return index == UINT32_MAX ? "-" : "?";
+}
+
 /* The worker is not trusted: an index out of range has no name, and what is no
  * domain name was not seen. */
 void history_name(const struct config *c, const struct flow_record *r,
@@ -47,10 +53,10 @@ void history_name(const struct config *c, const struct flow_record *r,
 		host[0] = '\0';
 	copy_name(out->intercept, r->intercept < c->intercept_count
 					  ? c->intercepts[r->intercept].name
-					  : "?");
+					  : unknown(r->intercept));
 	copy_name(out->upstream, r->upstream < c->upstream_count
 					 ? c->upstreams[r->upstream].name
-					 : "?");
+					 : unknown(r->upstream));
 }
 
 static const char *proto_name(unsigned proto)
@@ -107,6 +113,17 @@ static void add_address(struct line *l, const char *key, const struct addr *a)
 	add_word(l, key, address(a, text));
 }
 
+/* From 1.  Of one that the configuration does not have any more, no number. */
+static void add_rule(struct line *l, uint32_t rule)
+{
+	if (rule != UINT32_MAX) {
+		add_number(l, "rule", rule + 1ull);
+		return;
+	}
+	str_add(&l->text, " rule=-");
+	str_add(&l->fields, ",\"rule\":null");
+}
+
 /* A person wants to know of a second one only; a program, always. */
 static void add_attempts(struct line *l, unsigned attempts)
 {
@@ -143,7 +160,7 @@ static void log_entry(const struct history_entry *entry)
 	add_address(&l, "server", &r->server);
 	add_address(&l, "source", &r->source);
 	add_word(&l, "intercept", entry->intercept);
-	add_number(&l, "rule", r->rule + 1);
+	add_rule(&l, r->rule);
 	add_word(&l, "upstream", entry->upstream);
 	add_number(&l, "up", r->bytes[0]);
 	add_number(&l, "down", r->bytes[1]);
@@ -196,6 +213,11 @@ static void set_rest(json_t *j, const struct flow_record *r)
 		set(j, "error", json_string(strerror((int)r->error)));
 }
 
+static json_t *rule_json(uint32_t rule)
+{
+	return rule == UINT32_MAX ? json_null() : json_integer(rule + 1ll);
+}
+
 json_t *history_json(const struct history_entry *entry, uint64_t now_ms)
 {
 	const struct flow_record *r = &entry->record;
@@ -206,12 +228,12 @@ json_t *history_json(const struct history_entry *entry, uint64_t now_ms)
 
 	(void)snprintf(id, sizeof(id), "%x.%x", (unsigned)r->name,
 		       (unsigned)(r->name >> 32)); /* fits */
-	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s}",
+	j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s}",
 		      "id", id, "proto", proto_name(r->proto), "client",
 		      address(&r->client, client), "server",
 		      address(&r->server, server), "source",
 		      address(&r->source, source), "intercept",
-		      entry->intercept, "rule", (int)(r->rule + 1), "upstream",
+		      entry->intercept, "rule", rule_json(r->rule), "upstream",
 		      entry->upstream, "state",
 		      r->end ? "ended" : flow_state_name(r->state), "mover",
 		      flow_mover_name(r->mover));

@@ -153,6 +153,32 @@ static void test_every_field(void **state)
 	config_free(c);
 }
 
+/* A flow that is cut through outlives the configuration that decided. */
+static void test_indexes_that_mean_nothing_any_more(void **state)
+{
+	struct config *c = parse();
+	struct history_entry entry;
+	struct flow_record r;
+
+	(void)state; /* unused */
+	make_record(&r);
+	r.state = FLOW_CUT;
+	r.mover = MOVER_CUT;
+	r.intercept = r.rule = r.upstream = UINT32_MAX;
+	history_name(c, &r, &entry);
+	expect_json(&entry, 4000,
+		    "{\"age_ms\": 3000, \"attempts\": 1, \"bytes_down\": 7, "
+		    "\"bytes_up\": 1099511627776, "
+		    "\"client\": \"192.0.2.1:40000\", \"id\": \"1a.5\", "
+		    "\"idle_ms\": 500, \"intercept\": \"-\", "
+		    "\"mover\": \"cut-through\", \"proto\": \"tcp\", "
+		    "\"rule\": null, "
+		    "\"server\": \"[2001:db8::7]:443\", \"source\": \"-\", "
+		    "\"started\": \"2026-11-23T12:00:00Z\", "
+		    "\"state\": \"cut-through\", \"upstream\": \"-\"}");
+	config_free(c);
+}
+
 /* What a worker calls a name is looked at before it is believed. */
 static void test_T22_hostile_names(void **state)
 {
@@ -264,6 +290,11 @@ static void test_json_lines(void **state)
 		"\"up\":1099511627776,\"down\":7,\"ms\":2500,"
 		"\"end\":\"finished\",\"attempts\":1,"
 		"\"started\":\"2026-11-23T12:00:00Z\"}\n");
+	r.rule = r.intercept = UINT32_MAX;
+	assert_non_null(
+		strstr(fields(&r, true),
+		       "\"intercept\":\"-\",\"rule\":null,\"upstream\""));
+	assert_non_null(strstr(fields(&r, false), " intercept=- rule=- "));
 	make_refused(&r);
 	assert_string_equal(
 		fields(&r, true),
@@ -383,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_alive),
 		cmocka_unit_test(test_ended),
 		cmocka_unit_test(test_every_field),
+		cmocka_unit_test(test_indexes_that_mean_nothing_any_more),
 		cmocka_unit_test(test_T22_hostile_names),
 		cmocka_unit_test(test_text_lines),
 		cmocka_unit_test(test_json_lines),

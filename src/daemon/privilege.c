@@ -63,18 +63,42 @@ static const int allowed_resolver[] = {
 	SCMP_SYS(getpeername),
 };
 
+/* ioctl: SIOCINQ and SIOCOUTQ.  clone3 to eventfd2: the thread of cut_grace.c,
+ * which begins afterwards. */
+static const int allowed_cutter[] = {
+	SCMP_SYS(bpf),		SCMP_SYS(membarrier),
+	SCMP_SYS(ioctl),	SCMP_SYS(shutdown),
+	SCMP_SYS(getpeername),	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(read),		SCMP_SYS(getrandom),
+	SCMP_SYS(clone3),	SCMP_SYS(clone),
+	SCMP_SYS(mprotect),	SCMP_SYS(rseq),
+	SCMP_SYS(eventfd2),	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rt_sigaction),
+};
+
+enum { ROLE_CAPS_MAX = 3 };
+
 struct role {
 	const int *allowed;
 	size_t allowed_count;
-	bool can_bind_low; /* ports below 1024 */
+	unsigned caps[ROLE_CAPS_MAX]; /* the first cap_count */
+	unsigned cap_count;
 };
 
 static const struct role roles[] = {
 	[PRIVILEGE_WORKER] = { allowed_worker,
-			       sizeof(allowed_worker) / sizeof(int), true },
+			       sizeof(allowed_worker) / sizeof(int),
+			       { CAP_NET_RAW, CAP_NET_BIND_SERVICE },
+			       2 },
 	[PRIVILEGE_RESOLVER] = { allowed_resolver,
 				 sizeof(allowed_resolver) / sizeof(int),
-				 false },
+				 { CAP_NET_RAW },
+				 1 },
+	[PRIVILEGE_CUTTER] = { allowed_cutter,
+			       sizeof(allowed_cutter) / sizeof(int),
+			       { CAP_NET_ADMIN, CAP_BPF },
+			       2 },
 };
 
 static const int socket_families[] = { 2 /* AF_INET */, 10 /* AF_INET6 */ };
@@ -192,17 +216,15 @@ static int drop_capabilities(const struct role *role, struct err *e)
 	bool has_user = can_leave_groups() &&
 			is_mapped("/proc/self/uid_map", uid) &&
 			is_mapped("/proc/self/gid_map", gid);
-	int error;
+	int error = 0;
 
 	if (empty_root(e) < 0)
 		return -e->code;
 	capng_clear(CAPNG_SELECT_BOTH);
-	error = capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
-			     CAP_NET_RAW);
-	if (!error && role->can_bind_low)
+	for (unsigned i = 0; i < role->cap_count && !error; i++)
 		error = capng_update(CAPNG_ADD,
 				     CAPNG_EFFECTIVE | CAPNG_PERMITTED,
-				     CAP_NET_BIND_SERVICE);
+				     role->caps[i]);
 	if (!error)
 		error = apply(uid, gid, has_user);
 	if (error)

@@ -9,9 +9,14 @@
  *	CAP_NET_BIND_SERVICE	speaking from a client's port below 1024;
  *				workers alone
  *
- * no user of its own rights, an empty root directory, no new privileges, no
- * core file, and a list of system calls for each.  What is not on the list
- * fails with EPERM, or kills the child when `is_strict` (tests).
+ * The cutter reads none, but for late ones that it only passes on:
+ *
+ *	CAP_NET_ADMIN		TCP_REPAIR, tcp(7)
+ *	CAP_BPF			maps, and the program that changes an entry
+ *
+ * All have a user without rights of its own, an empty root directory, no new
+ * privileges, no core file, and a list of system calls for each.  What is not
+ * on the list fails with EPERM, or kills the child when `is_strict` (tests).
  */
 #ifndef WL_DAEMON_PRIVILEGE_H
 #define WL_DAEMON_PRIVILEGE_H
@@ -20,7 +25,7 @@
 
 #include <stdbool.h>
 
-enum privilege_role { PRIVILEGE_WORKER, PRIVILEGE_RESOLVER };
+enum privilege_role { PRIVILEGE_WORKER, PRIVILEGE_RESOLVER, PRIVILEGE_CUTTER };
 
 int privilege_drop(enum privilege_role who, bool is_strict, struct err *e);
 

@@ -89,6 +89,7 @@ static int settle_worker(const struct worker_args *args)
 	keep[count++] = args->raw_fd[0];
 	keep[count++] = args->raw_fd[1];
 	keep[count++] = args->channel_fd;
+	keep[count++] = args->cut_fd;
 	keep[count++] = args->lock_fd;
 	error = process_settle("waylay-worker", keep, count);
 	free(keep);
@@ -136,4 +137,38 @@ void process_resolve(const struct process_resolver *p)
 	}
 	resolver_run(r, p->channel_fd);
 	_exit(0);
+}
+
+/* --- the cutter ---------------------------------------------------------- */
+
+static int settle_cutter(const struct cutter_args *args)
+{
+	int keep[] = { args->channel_fd,	args->raw_fd[0],
+		       args->raw_fd[1],		args->table.flows_fd,
+		       args->table.counters_fd, args->table.change_fd };
+
+	return process_settle("waylay-cutter", keep,
+			      sizeof(keep) / sizeof(*keep));
+}
+
+void process_cut(const struct process_cutter *p)
+{
+	struct cutter *c = NULL;
+	struct err e = { 0 };
+	int error = settle_cutter(&p->args);
+
+	if (!error)
+		error = cutter_new(&p->args, &c);
+	if (error < 0)
+		err_errno(&e, -error, "cannot start");
+	else
+		error = privilege_drop(PRIVILEGE_CUTTER, p->is_strict, &e);
+	if (!error) {
+		error = cutter_run(c);
+		if (error < 0)
+			err_errno(&e, -error, "cannot begin");
+	}
+	if (error < 0)
+		log_error("cutter %d: %s", (int)getpid(), e.text);
+	_exit(error < 0);
 }

@@ -70,6 +70,9 @@ static json_t *problems(const struct supervisor *s)
 
 	if (shortcoming)
 		(void)json_array_append_new(list, json_string(shortcoming));
+	shortcoming = cut_keeper_shortcoming(&s->cut);
+	if (shortcoming)
+		(void)json_array_append_new(list, json_string(shortcoming));
 	for (size_t i = 0; i < sizeof(traps) / sizeof(*traps); i++)
 		if ((!traps[i].is_about_bridges || fears_bridges) &&
 		    sysctl_read(traps[i].sysctl) == traps[i].bad)
@@ -200,6 +203,76 @@ static json_t *engines(const struct supervisor *s)
 	return list;
 }
 
+static json_t *cut_through(const struct supervisor *s)
+{
+	json_t *j = json_object();
+
+	set(j, "is_on", json_boolean(s->cut.is_on));
+	set(j, "reason", json_string(cut_keeper_why(&s->cut)));
+	set_number(j, "flows", cut_keeper_flows(&s->cut));
+	set_number(j, "flow_max", cut_keeper_flow_max(&s->cut));
+	set_number(j, "restarts", s->cut.child.restarts);
+	return j;
+}
+
+enum moved_by { MOVED_BY_RELAY, MOVED_BY_CUT, MOVED_BY_COUNT };
+
+struct moved {
+	uint64_t flows; /* now */
+	uint64_t bytes; /* since the start */
+};
+
+static void count_moved(const struct supervisor *s,
+			struct moved out[MOVED_BY_COUNT])
+{
+	struct moved *relay = &out[MOVED_BY_RELAY], *cut = &out[MOVED_BY_CUT];
+	uint64_t sum[COUNTER_COUNT];
+
+	crew_counters(&s->crew, sum);
+	relay->bytes = sum[COUNTER_tcp_bytes_up] + sum[COUNTER_tcp_bytes_down] +
+		       sum[COUNTER_udp_bytes_up] + sum[COUNTER_udp_bytes_down];
+	cut->bytes = sum[COUNTER_cut_bytes_up] + sum[COUNTER_cut_bytes_down];
+	cut->flows = cut_keeper_flows(&s->cut);
+	relay->flows = 0;
+	for (const struct member *m = s->crew.members; m; m = m->next)
+		if (m->shared)
+			relay->flows += atomic_load(&m->shared->tcp_flows) +
+					atomic_load(&m->shared->udp_flows);
+}
+
+static uint64_t percent(uint64_t part, uint64_t other)
+{
+	double all = (double)part + (double)other;
+
+	return all > 0 ? (uint64_t)(100 * (double)part / all + 0.5) : 0;
+}
+
+static json_t *movers(const struct supervisor *s)
+{
+	static const char *const names[MOVED_BY_COUNT] = {
+		[MOVED_BY_RELAY] = "relay",
+		[MOVED_BY_CUT] = "cut-through",
+	};
+	struct moved by[MOVED_BY_COUNT];
+	json_t *list = json_array();
+
+	count_moved(s, by);
+	for (int i = 0; i < MOVED_BY_COUNT; i++) {
+		const struct moved *it = &by[i], *other = &by[!i];
+		json_t *j = json_object();
+
+		set(j, "name", json_string(names[i]));
+		set_number(j, "flows", it->flows);
+		set_number(j, "flows_percent",
+			   percent(it->flows, other->flows));
+		set_number(j, "bytes", it->bytes);
+		set_number(j, "bytes_percent",
+			   percent(it->bytes, other->bytes));
+		(void)json_array_append_new(list, j);
+	}
+	return list;
+}
+
 static size_t count_selections(const struct config *c)
 {
 	struct selections all;
@@ -228,6 +301,8 @@ static json_t *answer_status(struct supervisor *s, const json_t *request)
 	set(j, "on_failure",
 	    json_string(c->on_failure == ON_FAILURE_CLOSED ? "closed"
 							   : "open"));
+	set(j, "cut_through", cut_through(s));
+	set(j, "movers", movers(s));
 	set(j, "problems", problems(s));
 	set(j, "workers", workers(s));
 	set(j, "intercepts", intercepts(s));
@@ -254,6 +329,21 @@ static void add_living(const struct supervisor *s, const struct member *m,
 	}
 }
 
+static void add_cut(const struct supervisor *s, json_t *list)
+{
+	const struct config *c = crew_config(&s->crew);
+	struct history_entry entry;
+	struct flow_record r;
+
+	for (uint32_t i = 0; i < cut_keeper_records(&s->cut); i++) {
+		if (!cut_keeper_read(&s->cut, i, &r))
+			continue;
+		history_name(c, &r, &entry);
+		(void)json_array_append_new(
+			list, history_json(&entry, s->loop.now_ms));
+	}
+}
+
 static json_t *answer_flows(struct supervisor *s, const json_t *request)
 {
 	json_int_t ended =
@@ -264,6 +354,7 @@ static json_t *answer_flows(struct supervisor *s, const json_t *request)
 	for (const struct member *m = s->crew.members; m; m = m->next)
 		if (m->shared)
 			add_living(s, m, list);
+	add_cut(s, list);
 	set(j, "flows", list);
 	set(j, "ended",
 	    history_list(&s->history, ended > 0 ? (size_t)ended : 0,

@@ -5,6 +5,7 @@
 #include "daemon/supervisor.h"
 
 #include "base/log.h"
+#include "daemon/delivery.h"
 #include "daemon/load.h"
 #include "daemon/outside.h"
 #include "daemon/privilege.h"
@@ -30,38 +31,10 @@ static void look_at_links(void *ctx)
 
 	links_look(&s->links, &s->guard.ask);
 	installed_follow_links(&s->now);
+	cut_keeper_follow_links(&s->cut);
 }
 
 /* --- installing ---------------------------------------------------------- */
-
-/* Nobody else could bind where a program listens. */
-static bool has_listener(const struct addr *at, enum proto p)
-{
-	int type = p == PROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
-
-	return sock_probe_free(type, at, NULL) == -EADDRINUSE;
-}
-
-static int check_delivery(const struct config *c, struct err *e)
-{
-	char text[ADDR_TEXT_MAX];
-
-	for (size_t i = 0; i < c->intercept_count; i++) {
-		const struct intercept *it = &c->intercepts[i];
-
-		for (enum proto p = 0; p < PROTO_COUNT; p++)
-			if (it->require_listener && it->ports[p].count &&
-			    !has_listener(&it->deliver, p))
-				return err_set(
-					e, ENOTCONN,
-					"intercept %s delivers to %s/%s, where "
-					"no program listens (require-listener)",
-					it->name,
-					deliver_format(&it->deliver, text),
-					p == PROTO_TCP ? "tcp" : "udp");
-	}
-	return 0;
-}
 
 static void add_place(const struct intercept *it, struct str *out)
 {
@@ -94,7 +67,7 @@ static void log_ready(const struct supervisor *s)
 static int try_config(struct supervisor *s, const struct config *c,
 		      struct installed *next, struct err *e)
 {
-	int error = check_delivery(c, e);
+	int error = delivery_check(c, e);
 	struct plan plan;
 
 	if (!error)
@@ -110,9 +83,12 @@ static int try_config(struct supervisor *s, const struct config *c,
  * when this fails. */
 static int bring_up(struct supervisor *s, struct config *c, struct err *e)
 {
+	uint32_t generation = (uint32_t)s->crew.generations + 1;
 	struct installed next = { 0 };
 	int error = try_config(s, c, &next, e);
 
+	if (!error)
+		error = cut_keeper_try(&s->cut, c, generation, e);
 	if (error < 0)
 		config_free(c);
 	else /* both generations accept until the older one drains */
@@ -122,6 +98,7 @@ static int bring_up(struct supervisor *s, struct config *c, struct err *e)
 		installed_undo(&s->now, &next, &s->guard.ask);
 		return error == -EINVAL ? -EIO : error; /* it is for messages */
 	}
+	cut_keeper_hold(&s->cut, c, generation);
 	listeners_commit(&s->listeners, c);
 	installed_keep(&s->now, &next, &s->guard.ask);
 	s->links = (struct links){ .config = c };
@@ -227,6 +204,16 @@ static void on_drain_end(struct timer *t, uint64_t now_ms)
 	end_now(s);
 }
 
+/* Workers go with their last flow; flows that are cut have none. */
+static void end_if_drained(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	if (s->is_ending && crew_is_empty(&s->crew) &&
+	    !cut_keeper_has_flows(&s->cut))
+		end_now(s);
+}
+
 /* The first time with a drain time: give up the listeners, so that new flows
  * are dealt with as on-failure says, and let running flows end. */
 static void end_soon(struct supervisor *s)
@@ -260,9 +247,9 @@ static void on_signal(struct loop *l, struct watch *w, uint32_t events)
 		switch (info.ssi_signo) {
 		case SIGCHLD:
 			resolver_child_reap(&s->resolver);
+			cut_keeper_reap(&s->cut);
 			crew_reap(&s->crew);
-			if (s->is_ending && crew_is_empty(&s->crew))
-				end_now(s);
+			end_if_drained(s);
 			break;
 		case SIGHUP:
 			reload_unasked(s);
@@ -314,6 +301,38 @@ static void on_record(void *ctx, const struct config *c,
 	history_add(&s->history, c, r, true);
 }
 
+static void on_cut_record(void *ctx, const struct flow_record *r)
+{
+	struct supervisor *s = ctx;
+
+	history_add(&s->history, crew_config(&s->crew), r, true);
+}
+
+static void on_cutter(void *ctx)
+{
+	struct supervisor *s = ctx;
+
+	crew_reconnect(&s->crew);
+}
+
+static void init_cut(struct supervisor *s)
+{
+	const struct cut_keeper_args args = {
+		.loop = &s->loop,
+		.raw_fd = s->crew.raw_fd,
+		.repairs = &s->guard.repairs,
+		.is_private = s->options.is_private,
+		.is_strict = s->options.is_strict,
+		.on_record = on_cut_record,
+		.on_begun = on_cutter,
+		.on_end = end_if_drained,
+		.ctx = s,
+	};
+
+	cut_keeper_init(&s->cut, &args);
+	s->crew.cut = &s->cut;
+}
+
 static int open_raw(struct supervisor *s, uint32_t mark, struct err *e)
 {
 	for (enum family_index f = 0; f < FAMILY_COUNT; f++) {
@@ -352,6 +371,7 @@ static int prepare(struct supervisor *s, const struct config *c, struct err *e)
 	if (!error)
 		error = guard_open(&s->guard, &s->loop, look_at_links, s, e);
 	s->begun_ms = s->loop.now_ms;
+	init_cut(s);
 	file_watch_init(&s->lists, &s->loop, on_lists, s);
 	resolver_child_init(&s->resolver, &s->loop);
 	s->resolver.outside = s->outside;
@@ -403,9 +423,11 @@ static void shut_down(struct supervisor *s)
 	guard_set(&s->guard, NULL);
 	file_watch_close(&s->lists);
 	resolver_child_set(&s->resolver, NULL, NULL);
+	cut_keeper_end(&s->cut);
 	installed_remove(&s->now, &s->guard.ask);
 	crew_stop_all(&s->crew);
 	crew_wait(&s->crew);
+	crew_done(&s->crew);
 	if (mask)
 		end_time_wait(own_mark, mask);
 	guard_close(&s->guard);
@@ -467,6 +489,8 @@ int supervisor_cleanup(struct err *e)
 	if (error < 0)
 		return err_errno(e, -error, "cannot open netlink");
 	error = installed_clean(&nl, e);
+	if (!error)
+		error = cut_keeper_clean(e);
 	nl_close(&nl);
 	close(lock);
 	return error;

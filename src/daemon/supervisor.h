@@ -11,8 +11,8 @@
  * before it can wait in a queue; rules before workers, so that a refused rule
  * changes nothing; at the end rules before workers.
  *
- * Read crew.h (workers), resolver_child.h, listeners.h, guard.h (repairs),
- * report.h (what it tells) next.
+ * Read crew.h (workers), resolver_child.h, cut_keeper.h (cut-through),
+ * listeners.h, guard.h (repairs), report.h (what it tells) next.
  */
 #ifndef WL_DAEMON_SUPERVISOR_H
 #define WL_DAEMON_SUPERVISOR_H
@@ -20,6 +20,7 @@
 #include "base/loop.h"
 #include "control/server.h"
 #include "daemon/crew.h"
+#include "daemon/cut_keeper.h"
 #include "daemon/guard.h"
 #include "daemon/history.h"
 #include "daemon/installed.h"
@@ -46,6 +47,7 @@ struct supervisor {
 	struct control_server control;
 	struct listeners listeners;
 	struct crew crew;
+	struct cut_keeper cut;
 	struct guard guard;
 	struct history history;
 	struct links links;
