@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# A thin face over meson: the README's two commands, and bench and fuzz.
+# A thin face over meson: the README's two commands, and bench, fuzz and soak.
 # Everything that builds is described in meson.build.
 
 BUILD ?= build
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all deps check demo bench fuzz tidy install clean
+.PHONY: all deps check demo bench fuzz soak tidy install clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -31,6 +31,10 @@ bench: all
 fuzz:
 	tools/install-packages fuzz
 	tools/fuzz
+
+# Gigabytes through cut-through: half an hour.
+soak: all
+	$(PYTHON) -m pytest -c lab/pytest.ini lab/long
 
 tidy: all
 	run-clang-tidy -quiet -p $(BUILD) '/src/.*\.c$$'

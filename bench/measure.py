@@ -49,6 +49,7 @@ class Measure:
     metrics: list
     is_udp: bool = False
     is_of_daemon: bool = False  # means nothing without one
+    is_long: bool = False  # its flows live so long that they can be cut through
 
     def fits(self, mode):
         return (
@@ -63,6 +64,8 @@ class Measure:
             before = bench.topology.relayed()
             sample = self.take(bench, mode, running)
             after = bench.topology.relayed()
+            if running.cut_flows and self.is_long and not running.cut_flows():
+                raise BenchError(f"{mode.title}: no flow was cut through")
             check_path(mode, before, after, sample.tcp, sample.udp)
         return sample.values
 

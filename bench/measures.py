@@ -118,7 +118,7 @@ _OF_RELAY = [
     Measure("bulk", take_bulk, [
         Metric("bulk_gbps", "bulk TCP, Gbit/s", 2),
         Metric("cpu_s_per_gb", "CPU of the machine, s/GB", 3),
-    ]),
+    ], is_long=True),
     Measure("conns", take_conns, [
         Metric("conns_per_s", "TCP connections per second", 0),
         Metric("cpu_us_per_conn", "CPU of the machine, us/connection", 0),
@@ -126,11 +126,11 @@ _OF_RELAY = [
     Measure("latency", take_latency, [
         Metric("http_p50_us", "request latency p50, us (HTTP)", 0),
         Metric("http_p99_us", "request latency p99, us (HTTP)", 0),
-    ]),
+    ], is_long=True),
     Measure("ping", take_ping, [
         Metric("udp_p50_us", "request latency p50, us (UDP)"),
         Metric("udp_p99_us", "request latency p99, us (UDP)"),
-    ], is_udp=True),
+    ], is_udp=True, is_long=True),
     Measure("udp", take_udp, list(_udp_metrics()), is_udp=True),
     Measure("idle", take_idle, [
         Metric("idle_pss", "memory per idle connection, B (PSS)", 0),

@@ -63,6 +63,19 @@ def _relay_targets(mode):
     ]
 
 
+def _cut_targets():
+    return [
+        Target("cut-through: bulk at least 1.05 of forwarding", ("bulk_gbps",),
+               ("ebpf-cut",), 1.05, True, "forward"),
+        Target("cut-through: CPU per GB at most 0.95 of forwarding",
+               ("cpu_s_per_gb",), ("ebpf-cut",), 0.95, False, "forward"),
+        Target("cut-through: latency p50 at most 0.95 of forwarding",
+               ("http_p50_us",), ("ebpf-cut",), 0.95, False, "forward"),
+        Target("cut-through: connections/s not below splice's", ("conns_per_s",),
+               ("ebpf-cut",), 1, True, "ebpf"),
+    ]
+
+
 VIA_UDP_KEYS = tuple(f"via_udp_kpps_{size}_{flows}"
                      for size in (64, 1200) for flows in (1, 100))
 FORWARD_KEYS = ("forward_gbps", "forward_tcp_kpps", "forward_udp_kpps")
@@ -79,6 +92,7 @@ def _forward_target(count, text):
 TARGETS = [
     *_relay_targets("ebpf"),
     *_relay_targets("nft"),
+    *_cut_targets(),
     _forward_target("1", "1 selection"),
     _forward_target("1000", "1000 selections"),
     _forward_target("1M", "a million prefixes"),

@@ -5,7 +5,8 @@ A scene is a configuration without its engine, of few or of many selections or
 prefixes, and the destinations for which it is made.  The names count what a
 packet is compared with:
 
-    relay           everything goes through the relay
+    relay           everything goes through the relay, by sockets
+    cut             the same, and what can be is cut through
     past-N          N selections, none of which asks for the port in use
     past-1M         the same, one of them of a million prefixes
     direct-N        N selections, the last one a rule that says direct
@@ -155,6 +156,7 @@ class Scene:
     text: typing.Callable  # of has_v6
     measures: tuple
     is_relay: bool = True
+    is_cut: bool = False
     destinations: typing.Callable = dropped_hosts  # which it drops; of has_v6
 
 
@@ -162,6 +164,7 @@ FORWARD, FIRST, LOAD = ("forward",), ("first",), ("first", "load")
 RELAY = ("bulk", "conns", "latency", "ping", "udp", "idle")
 SCENES = [
     Scene("", "", _relay, RELAY),
+    Scene("cut", "cut-through", _relay, RELAY, is_cut=True),
     Scene("past-1", "past 1", _past(1), FORWARD, False),
     Scene("past-1000", "past 1000", _past(1000), FORWARD, False),
     Scene("past-1M", "past 1M nets", _past_nets, FORWARD, False),
@@ -170,7 +173,8 @@ SCENES = [
     Scene("direct-1M", "direct 1M nets", _direct_nets, FORWARD, False),
     Scene("drop-1", "1 rule", _drop(1), FIRST),
     Scene("drop-1000", "1000 rules", _drop(1000), FIRST),
-    Scene("nets-10", "10 nets", _nets(10), LOAD, True, _drawn_hosts(10)),
-    Scene("nets-1M", "1M nets", _nets(MILLION), LOAD, True,
-          _drawn_hosts(MILLION)),
+    Scene("nets-10", "10 nets", _nets(10), LOAD,
+          destinations=_drawn_hosts(10)),
+    Scene("nets-1M", "1M nets", _nets(MILLION), LOAD,
+          destinations=_drawn_hosts(MILLION)),
 ]

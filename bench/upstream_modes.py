@@ -30,6 +30,7 @@ MEASURES = ("via-bulk", "via-conns", "via-latency", "via-udp")
 
 WAYLAY_CONF = """\
 engine ebpf
+cut-through {cut}
 on-failure open
 log {{ flows off }}
 intercept bench {{ from lan; tcp any; udp any }}
@@ -108,16 +109,18 @@ def _socks_address(topology):
 class WaylaySocks(Socks):
     """waylay, engine ebpf, everything through the SOCKS5 server."""
 
-    def __init__(self, is_pipelined):
-        self.name = "socks-piped" if is_pipelined else "socks-waylay"
-        self.title = "waylay, pipelined" if is_pipelined else "waylay"
-        self._pipeline = "on" if is_pipelined else "off"
+    def __init__(self, name="socks-waylay", title="waylay", pipeline="off", cut="off"):
+        self.name = name
+        self.title = title
+        self._pipeline = pipeline
+        self._cut = cut
 
     @contextlib.contextmanager
     def gateway(self, topology, directory):
         upstream = (f"upstream far {{ via socks5 {_socks_address(topology)}; udp on; "
                     f"pipeline {self._pipeline} }}")
-        text = WAYLAY_CONF.format(upstreams=upstream, rules="    default -> far")
+        text = WAYLAY_CONF.format(upstreams=upstream, rules="    default -> far",
+                                  cut=self._cut)
         with waylayd(topology, directory, text) as daemon:
             daemon.wait_ready("ready: ", READY_S)
             yield Running(daemon.pid)
@@ -138,7 +141,7 @@ class Names(Mode):
     @contextlib.contextmanager
     def running(self, topology, directory):
         text = WAYLAY_CONF.format(upstreams="upstream out { via direct }",
-                                  rules=self._rules)
+                                  rules=self._rules, cut="off")
         with waylayd(topology, directory, text) as daemon:
             daemon.wait_ready("ready: ", READY_S)
             yield Running(daemon.pid)
@@ -224,4 +227,12 @@ class V2ray(Peer):
         return "v2ray", "-config", conf
 
 
-MODES = (WaylaySocks(False), WaylaySocks(True), Redsocks(), V2ray(), Names(True), Names(False))
+MODES = (
+    WaylaySocks(),
+    WaylaySocks("socks-piped", "waylay, pipelined", pipeline="on"),
+    WaylaySocks("socks-cut", "waylay, cut-through", cut="on"),
+    Redsocks(),
+    V2ray(),
+    Names(True),
+    Names(False),
+)

@@ -47,6 +47,9 @@ def test_status_says_who_serves(daemon):
         {"name": "lan0", "is_present": True}
     ]
     assert status["problems"] == []
+    relay, cut = status["movers"]
+    assert (relay["name"], cut["name"]) == ("relay", "cut-through")
+    assert (cut["flows"], cut["bytes"]) == (0, 0)
 
 
 def test_status_as_text_names_the_intercept(daemon):

@@ -31,12 +31,14 @@ STOP_DEADLINE_S = 10
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_NO_DAEMON = 0, 1, 2, 3
 EXIT_NOT_PRIVILEGED, EXIT_CONFIG = 4, 5
 
-# What most scenarios run with: everything from the clients, as themselves.
+# What most scenarios run with: everything from the clients, as themselves, by
+# sockets; test_cut*.py have flows that are cut through.
 # Port 8081 shows what the server sees when waylay speaks for itself.
 CONFIG = """
 engine      {engine}
 on-failure  {on_failure}
 workers     {workers}
+cut-through {cut}
 
 intercept lan {{
     from    lan0
@@ -66,9 +68,11 @@ def config(
     more: str = "",
     workers: int = 2,
     engine: str = ENGINE,
+    cut: str = "off",
 ) -> str:
     return CONFIG.format(
         engine=engine,
+        cut=cut,
         on_failure=on_failure,
         excepts=excepts,
         more=more,
