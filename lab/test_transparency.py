@@ -6,9 +6,11 @@ import socket
 import pytest
 
 from endings import assert_urgent_in_line
+from cut_case import sockets_of
 from namespace import endpoint
 from probe import digest_of
 from programs import NAME, NameServer
+from wait import wait_for
 
 LARGE = 64 << 20
 UDP_SIZES = [0, 1, 1472, 8192, 65507]
@@ -114,6 +116,7 @@ def test_F51_a_client_port_is_used_again_at_once(
     listener = resources.enter_context(lab.srv.listen(family, 80))
     for _ in range(5):
         to = (lab.srv.address(family), 80)
+        wait_carried(gateway.host, 20004)
         with lab.cli.connect(to, source_port=20004) as client:
             server, peer = listener.accept()
             assert peer[:2] == (lab.cli.address(family), 20004)
@@ -127,6 +130,18 @@ def test_F51_a_client_port_is_used_again_at_once(
 
 
 RESET = b"\1\0\0\0\0\0\0\0"  # struct linger {1, 0}
+
+
+def wait_carried(host, port: int) -> None:
+    """Until the end of the last flow has reached its other side.  Before that
+    its server leg has the port still, and a new one gets another (T06)."""
+    wait_for(
+        "no socket but in TIME_WAIT",
+        lambda: all(s.split()[3] == TIME_WAIT for s in sockets_of(host, port)),
+    )
+
+
+TIME_WAIT = "06"  # as /proc/net/tcp has it
 
 
 # --- real programs ------------------------------------------------------------
