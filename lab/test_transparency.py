@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from endings import assert_urgent_in_line
 from cut_case import sockets_of
+from endings import assert_urgent_in_line
 from namespace import endpoint
 from probe import digest_of
 from programs import NAME, NameServer
