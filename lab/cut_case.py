@@ -87,6 +87,16 @@ def cut_pair(pair, gateway):
     return connected
 
 
+def joined(client_host: Namespace, server_host: Namespace, family, resources):
+    """Both ends of a connection between any two hosts."""
+    with server_host.listen(family, 0) as listener:
+        client = resources.enter_context(client_host.connect(listener.getsockname()[:2]))
+        server = resources.enter_context(listener.accept()[0])
+    for s in (client, server):
+        s.settimeout(60)
+    return client, server
+
+
 # --- bad wires ------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@
 Each scenario runs on a plain router as well, where `cut_pair` is any pair.
 """
 
+import os
 import re
 import signal
 import socket
@@ -16,9 +17,9 @@ import waylay
 from cut_case import (
     cut_pair,  # noqa: F401, fixture
     is_cut,
+    joined,
     make_cut,
     record_of,
-    settle,
     sockets_of,
 )
 from endings import (
@@ -219,16 +220,8 @@ def own_daemon(fresh_lab):
     assert_same_state(before, HostState(fresh_lab.gw))
 
 
-def connected(lab, family, resources):
-    with lab.srv.listen(family, 0) as listener:
-        client = resources.enter_context(lab.cli.connect(listener.getsockname()[:2]))
-        server = resources.enter_context(listener.accept()[0])
-    server.settimeout(client.gettimeout())
-    return client, server
-
-
 def cut_here(daemon, lab, family, resources):
-    client, server = connected(lab, family, resources)
+    client, server = joined(lab.cli, lab.srv, family, resources)
     make_cut(waylay.Gateway(lab.gw, daemon), client, server)
     return client, server
 
@@ -248,8 +241,6 @@ def test_it_survives_a_killed_daemon(own_daemon, fresh_lab, family, resources):
 def test_it_survives_a_killed_cutter(own_daemon, fresh_lab, family, resources):
     client, server = cut_here(own_daemon, fresh_lab, family, resources)
     cutter = next(p for p in own_daemon.processes() if "cutter" in name_of(p))
-    import os
-
     os.kill(cutter, signal.SIGKILL)
     assert_alive(client, server)
     wait_for("it is listed", lambda: is_cut(own_daemon, client.getsockname()))
@@ -298,7 +289,7 @@ def test_off_is_off(fresh_lab, family, resources, where):
         "rule": CONFIG.replace("default   -> out", "default -> out cut-through off"),
     }[where]
     with waylay.Daemon(fresh_lab.gw, text) as daemon:
-        client, server = connected(fresh_lab, family, resources)
+        client, server = joined(fresh_lab.cli, fresh_lab.srv, family, resources)
         talk_for_long(client, server)
         assert record_of(daemon, client.getsockname())["mover"] in ("copy", "splice")
 
@@ -308,7 +299,7 @@ def movers_of(daemon) -> dict:
 
 
 def test_the_share_of_each_mover_is_told(own_daemon, fresh_lab, family, resources):
-    idle = connected(fresh_lab, family, resources)
+    idle = joined(fresh_lab.cli, fresh_lab.srv, family, resources)
     client, server = cut_here(own_daemon, fresh_lab, family, resources)
     send_a_megabyte(client, server)
     by = wait_for(
@@ -329,7 +320,7 @@ def test_the_share_of_each_mover_is_told(own_daemon, fresh_lab, family, resource
 
 
 def test_R_TCP_11_urgent_data_are_not_cut(own_daemon, fresh_lab, family, resources):
-    client, server = connected(fresh_lab, family, resources)
+    client, server = joined(fresh_lab.cli, fresh_lab.srv, family, resources)
     for _ in range(200):
         assert_urgent_in_line(client, server)
     talk_for_long(client, server)

@@ -20,6 +20,7 @@ from cut_case import (
     Wire,
     faults_at,
     is_cut,
+    joined,
     make_cut,
     packed,
 )
@@ -52,15 +53,6 @@ def bad_world(request):
                 daemon = stack.enter_context(waylay.Daemon(lab.gw, LAN9))
             yield waylay.Gateway(lab.gw, daemon), client.far, server.far
         print(client.close(), server.close())
-
-
-def joined(client_host, server_host, family, resources):
-    with server_host.listen(family, 0) as listener:
-        client = resources.enter_context(client_host.connect(listener.getsockname()[:2]))
-        server = resources.enter_context(listener.accept()[0])
-    for s in (client, server):
-        s.settimeout(30)
-    return client, server
 
 
 @pytest.mark.parametrize("when", ["before", "in flight"])

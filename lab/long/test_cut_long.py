@@ -14,7 +14,7 @@ import threading
 import pytest
 
 import waylay
-from cut_case import make_cut
+from cut_case import joined, make_cut
 from endings import assert_alive, assert_stream_arrives
 from test_cut import assert_both_ways, wait_cut
 from topology import Lab
@@ -37,15 +37,6 @@ def world():
         yield lab, waylay.Gateway(lab.gw, daemon)
 
 
-def joined(lab, family, resources):
-    with lab.srv.listen(family, 0) as listener:
-        client = resources.enter_context(lab.cli.connect(listener.getsockname()[:2]))
-        server = resources.enter_context(listener.accept()[0])
-    for s in (client, server):
-        s.settimeout(120)
-    return client, server
-
-
 @pytest.mark.parametrize("loss", ["clean", "lossy"])
 @pytest.mark.parametrize("when", ["before", "in flight"])
 def test_two_gigabytes_each_way(world, family, resources, loss, when):
@@ -53,7 +44,7 @@ def test_two_gigabytes_each_way(world, family, resources, loss, when):
     if loss == "lossy":
         for host in (lab.cli, lab.srv):
             host.nft(LOSS)
-    client, server = joined(lab, family, resources)
+    client, server = joined(lab.cli, lab.srv, family, resources)
     if when == "before":
         make_cut(gateway, client, server)
     assert_both_ways(client, server, BYTES)
@@ -69,14 +60,14 @@ def test_unlike_mtus(world, family, resources, client_mtu, server_mtu):
         (lab.srv, "eth0", server_mtu),
     ):
         host.ip("link", "set", ifname, "mtu", str(mtu))
-    client, server = joined(lab, family, resources)
+    client, server = joined(lab.cli, lab.srv, family, resources)
     make_cut(gateway, client, server)
     assert_both_ways(client, server, BYTES)
 
 
 def test_the_daemon_is_killed_in_the_middle(world, family, resources):
     lab, gateway = world
-    client, server = joined(lab, family, resources)
+    client, server = joined(lab.cli, lab.srv, family, resources)
     make_cut(gateway, client, server)
     transfer = threading.Thread(target=assert_both_ways, args=(client, server, BYTES))
     transfer.start()
@@ -92,7 +83,7 @@ def test_thousands_of_short_flows(world, family, resources):
     lab, gateway = world
     for n in range(3000):
         with contextlib.ExitStack() as one:
-            client, server = joined(lab, family, one)
+            client, server = joined(lab.cli, lab.srv, family, one)
             for _ in range(n % 40):
                 assert_alive(client, server)
             size = (n * 7919) % 400_000
