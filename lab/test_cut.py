@@ -238,6 +238,22 @@ def test_it_survives_a_killed_daemon(own_daemon, fresh_lab, family, resources):
     assert_stream_arrives(server, client, MEGA)
 
 
+def test_it_survives_a_killed_daemon_in_full_flight(
+    own_daemon, fresh_lab, family, resources
+):
+    client, server = cut_here(own_daemon, fresh_lab, family, resources)
+    done = []
+    thread = threading.Thread(
+        target=lambda: done.append(assert_both_ways(client, server, 1 << 30))
+    )
+    thread.start()
+    own_daemon.kill()
+    own_daemon.start()
+    assert is_cut(own_daemon, client.getsockname())
+    thread.join()
+    assert done == [None]  # it has not raised
+
+
 def test_it_survives_a_killed_cutter(own_daemon, fresh_lab, family, resources):
     client, server = cut_here(own_daemon, fresh_lab, family, resources)
     cutter = next(p for p in own_daemon.processes() if "cutter" in name_of(p))

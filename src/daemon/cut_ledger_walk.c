@@ -120,6 +120,8 @@ static void judge(struct cut_ledger *l, uint32_t slot,
 		return;
 	}
 	limits_of(l, slot, &limits);
+	if (!limits.idle_s) /* not told yet: we may have begun before */
+		return;
 	switch (cut_judge(s, &limits, l->now_s, &why)) {
 	case CUT_LIVES:
 		break;
